@@ -1,0 +1,23 @@
+# All from the distribution's packages (Debian 12).
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC REQUIRED)
+find_package(Eigen3 REQUIRED NO_MODULE)
+find_package(dnnl REQUIRED)
+find_package(prometheus-cpp REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(ZLIB REQUIRED)
+if(TAPEWIRE_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(TAPEWIRE_BENCH)
+  find_package(benchmark REQUIRED)
+endif()
+
+# CivetWeb's package has no CMake configuration.
+find_library(CIVETWEB_LIBRARY civetweb REQUIRED)
+add_library(civetweb INTERFACE)
+target_link_libraries(civetweb INTERFACE "${CIVETWEB_LIBRARY}")

@@ -1,0 +1,65 @@
+# The house's build rules: one static library a room, one test binary a room, the same warnings everywhere.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+endif()
+
+# What our own code is compiled with. Third-party headers are SYSTEM, so warnings there are silent.
+add_library(tapewire_flags INTERFACE)
+target_include_directories(tapewire_flags INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_options(tapewire_flags INTERFACE
+  -march=${TAPEWIRE_CPU} -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(tapewire_flags INTERFACE -Wthread-safety)
+endif()
+if(TAPEWIRE_SANITIZE)
+  # -O1 and line tables keep sanitized builds quick to build and their reports readable.
+  target_compile_options(tapewire_flags INTERFACE
+    -fsanitize=${TAPEWIRE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${TAPEWIRE_SANITIZE})
+endif()
+
+# tapewire_room(<target> [REGISTERS] [DEPS <target>...] [PRIVATE_DEPS <target>...])
+# A room: a static library of the .cc files in the current folder. It may use only the rooms in DEPS. A room that
+# REGISTERS (ops, modules, optimizers) is linked whole, so that no registration is dropped by the linker.
+function(tapewire_room target)
+  cmake_parse_arguments(ROOM "REGISTERS" "" "DEPS;PRIVATE_DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
+  add_library(${target} STATIC ${sources})
+  set_property(GLOBAL PROPERTY tapewire_registers_${target} ${ROOM_REGISTERS})
+  target_link_libraries(${target} PUBLIC tapewire_flags)
+  tapewire_link(${target} PUBLIC ${ROOM_DEPS})
+  tapewire_link(${target} PRIVATE ${ROOM_PRIVATE_DEPS})
+endfunction()
+
+# tapewire_link(<target> <scope> <library>...): target_link_libraries that links registering rooms whole.
+function(tapewire_link target scope)
+  foreach(dep IN LISTS ARGN)
+    get_property(registers GLOBAL PROPERTY tapewire_registers_${dep})
+    if(registers)
+      target_link_libraries(${target} ${scope} "$<LINK_LIBRARY:WHOLE_ARCHIVE,${dep}>")
+    else()
+      target_link_libraries(${target} ${scope} ${dep})
+    endif()
+  endforeach()
+endfunction()
+
+# tapewire_test(<name> DEPS <target>...): one test binary of the *_test.cc files in the current folder.
+function(tapewire_test name)
+  cmake_parse_arguments(TEST "" "" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc")
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE tapewire_flags GTest::gmock GTest::gtest_main)
+  tapewire_link(${name} PRIVATE ${TEST_DEPS})
+  add_test(NAME ${name} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+endfunction()
