@@ -15,13 +15,15 @@ if(CCACHE)
 endif()
 
 # What our own code is compiled with. Third-party headers are SYSTEM, so warnings there are silent.
-add_library(tapewire_flags INTERFACE)
-target_include_directories(tapewire_flags INTERFACE "${CMAKE_SOURCE_DIR}")
-target_compile_options(tapewire_flags INTERFACE
+add_library(tapewire_warnings INTERFACE)
+target_include_directories(tapewire_warnings INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_options(tapewire_warnings INTERFACE
   -march=${TAPEWIRE_CPU} -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(tapewire_flags INTERFACE -Wthread-safety)
+  target_compile_options(tapewire_warnings INTERFACE -Wthread-safety)
 endif()
+add_library(tapewire_flags INTERFACE)
+target_link_libraries(tapewire_flags INTERFACE tapewire_warnings)
 if(TAPEWIRE_SANITIZE)
   # -O1 and line tables keep sanitized builds quick to build and their reports readable.
   target_compile_options(tapewire_flags INTERFACE
@@ -29,14 +31,34 @@ if(TAPEWIRE_SANITIZE)
   add_link_options(-fsanitize=${TAPEWIRE_SANITIZE})
 endif()
 
-# tapewire_room(<target> [REGISTERS] [DEPS <target>...] [PRIVATE_DEPS <target>...])
+# tapewire_room(<target> [REGISTERS] [UNINSTRUMENTED] [DEPS <target>...] [PRIVATE_DEPS <target>...])
 # A room: a static library of the .cc files in the current folder. It may use only the rooms in DEPS. A room that
-# REGISTERS (ops, modules, optimizers) is linked whole, so that no registration is dropped by the linker.
+# REGISTERS (ops, modules, optimizers) is linked whole, so that no registration is dropped by the linker. A room that
+# speaks gRPC is UNINSTRUMENTED: under ThreadSanitizer, which cannot see into the packaged gRPC, it is a shared library
+# without instrumentation; the rooms that it uses stay instrumented, in the executable.
 function(tapewire_room target)
-  cmake_parse_arguments(ROOM "REGISTERS" "" "DEPS;PRIVATE_DEPS" ${ARGN})
+  cmake_parse_arguments(ROOM "REGISTERS;UNINSTRUMENTED" "" "DEPS;PRIVATE_DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
-  add_library(${target} STATIC ${sources})
   set_property(GLOBAL PROPERTY tapewire_registers_${target} ${ROOM_REGISTERS})
+  if(ROOM_UNINSTRUMENTED AND TAPEWIRE_SANITIZE MATCHES "thread")
+    add_library(${target} SHARED ${sources})
+    target_link_libraries(${target} PRIVATE tapewire_warnings)
+    target_link_options(${target} PRIVATE -Wl,-Bsymbolic-functions)
+    foreach(dep IN LISTS ROOM_DEPS ROOM_PRIVATE_DEPS)
+      get_target_property(type ${dep} TYPE)
+      if(type STREQUAL "STATIC_LIBRARY")
+        # Compiled against here, linked into the executable: there must be one copy.
+        target_include_directories(${target} PRIVATE $<TARGET_PROPERTY:${dep},INTERFACE_INCLUDE_DIRECTORIES>)
+        target_compile_definitions(${target} PRIVATE $<TARGET_PROPERTY:${dep},INTERFACE_COMPILE_DEFINITIONS>)
+        add_dependencies(${target} ${dep})
+        tapewire_link(${target} INTERFACE ${dep})
+      else()
+        target_link_libraries(${target} PUBLIC ${dep})
+      endif()
+    endforeach()
+    return()
+  endif()
+  add_library(${target} STATIC ${sources})
   target_link_libraries(${target} PUBLIC tapewire_flags)
   tapewire_link(${target} PUBLIC ${ROOM_DEPS})
   tapewire_link(${target} PRIVATE ${ROOM_PRIVATE_DEPS})
