@@ -1,0 +1,24 @@
+#include "core/base/cancel.h"
+
+#include "core/base/error.h"
+
+namespace tapewire {
+namespace {
+thread_local const CancelToken* current_token = nullptr;
+}  // namespace
+
+void CancelToken::check() const {
+  if (cancelled()) fail_with(absl::StatusCode::kCancelled, "the call was cancelled");
+  if (deadline_ != Clock::time_point::max() && Clock::now() >= deadline_) {
+    fail_with(absl::StatusCode::kDeadlineExceeded, "the call's deadline passed while it ran");
+  }
+}
+
+CancelScope::CancelScope(const CancelToken* token) : previous_(current_token) { current_token = token; }
+CancelScope::~CancelScope() { current_token = previous_; }
+
+void check_cancelled() {
+  if (current_token != nullptr) current_token->check();
+}
+
+}  // namespace tapewire

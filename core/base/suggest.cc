@@ -1,0 +1,61 @@
+#include "core/base/suggest.h"
+
+#include <algorithm>
+#include <cctype>
+#include <limits>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "core/base/strings.h"
+
+namespace tapewire {
+namespace {
+
+// Damerau-Levenshtein distance with adjacent swaps, letters compared without case.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  std::vector<size_t> before(b.size() + 1), previous(b.size() + 1), row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) previous[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const bool same = lower(a[i - 1]) == lower(b[j - 1]);
+      row[j] = std::min({previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (same ? 0u : 1u)});
+      if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1])) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
+    }
+    before.swap(previous);
+    previous.swap(row);
+  }
+  return previous[b.size()];
+}
+
+}  // namespace
+
+std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates) {
+  constexpr size_t kLongestName = 64;
+  if (name.empty() || name.size() > kLongestName) return "";
+  std::string_view best;
+  size_t best_distance = std::numeric_limits<size_t>::max();
+  for (std::string_view candidate : candidates) {
+    const size_t distance = edit_distance(name, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best_distance <= std::max<size_t>(1, name.size() / 3) ? best : std::string_view{};
+}
+
+std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates) {
+  const std::string_view near = nearest_name(name, candidates);
+  return near.empty() ? "" : str_cat("; did you mean '", near, "'?");
+}
+
+std::string quoted(std::string_view text, size_t limit) {
+  const bool cut = text.size() > limit;
+  return str_cat("'", absl::CHexEscape(to_absl(text.substr(0, limit))), cut ? "...'" : "'");
+}
+
+}  // namespace tapewire
