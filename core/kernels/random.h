@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/random.h"
+#include "core/tensor/tensor.h"
+
+namespace tapewire::kernels {
+
+// Fills in row-major order with the streams of PyTorch's CPU generator.
+
+/// U[from, to); float32 and float64.
+void uniform(const Tensor& out, double from, double to, Generator& generator);
+/// N(mean, std^2); float32 and float64. From 16 contiguous elements on PyTorch's vector layout is used; values agree
+/// with its AVX2 build to some ulp, with its scalar build exactly.
+void normal(const Tensor& out, double mean, double std, Generator& generator);
+/// 1 with probability p, else 0; any dtype. One double a value.
+void bernoulli(const Tensor& out, double p, Generator& generator);
+/// 1 with probability p[i]; p is float32 or float64 of out's shape.
+void bernoulli(const Tensor& out, const Tensor& p, Generator& generator);
+/// Integers of [low, high); any dtype. REQUIRES: low < high.
+void randint(const Tensor& out, int64_t low, int64_t high, Generator& generator);
+/// A permutation of 0 .. n-1 in an int64 tensor [n].
+void randperm(const Tensor& out, Generator& generator);
+
+}  // namespace tapewire::kernels

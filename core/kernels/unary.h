@@ -1,0 +1,40 @@
+#pragma once
+
+#include "core/tensor/tensor.h"
+
+namespace tapewire::kernels {
+
+/// Functions of one element, named as in PyTorch. kRound rounds halves to even; kGelu is the exact (erf) one.
+enum class UnaryOp {
+  // Any numeric dtype; floor, ceil, round and trunc of integers are the integers themselves.
+  kNeg, kAbs, kSign, kSquare, kRelu, kRelu6, kFloor, kCeil, kRound, kTrunc,
+  // float32 and float64.
+  kFrac, kExp, kExp2, kExpm1, kLog, kLog2, kLog10, kLog1p, kSqrt, kRsqrt, kReciprocal,
+  kSin, kCos, kTan, kAsin, kAcos, kAtan, kSinh, kCosh, kTanh, kAsinh, kAcosh, kAtanh,
+  kSigmoid, kErf, kErfc, kLgamma, kDigamma,
+  kSelu, kSilu, kMish, kSoftsign, kHardsigmoid, kHardswish, kLogsigmoid, kTanhshrink, kGelu, kGeluTanh,
+  // Any dtype; the result is bool.
+  kIsnan, kIsinf, kIsfinite, kLogicalNot,
+};
+
+/// out[i] = op(x[i]); `out` has x's shape and x's dtype, or bool for the tests.
+void unary(UnaryOp op, const Tensor& x, const Tensor& out);
+
+/// Functions of one element with up to two numbers a and b.
+enum class UnaryAttrOp {
+  kLeakyRelu,   // x > 0 ? x : a x
+  kElu,         // x > 0 ? x : a expm1(x)
+  kCelu,        // x > 0 ? x : a expm1(x / a)
+  kSoftplus,    // a x > b ? x : log1p(exp(a x)) / a
+  kSoftshrink,  // x > a ? x - a : x < -a ? x + a : 0
+  kHardshrink,  // -a <= x <= a ? 0 : x
+  kThreshold,   // x > a ? x : b
+};
+
+/// out[i] = op(x[i], a, b) for float32 and float64.
+void unary_attr(UnaryAttrOp op, const Tensor& x, double a, double b, const Tensor& out);
+
+/// NaN becomes `nan`, the infinities `posinf` and `neginf`; integers are copied.
+void nan_to_num(const Tensor& x, double nan, double posinf, double neginf, const Tensor& out);
+
+}  // namespace tapewire::kernels
