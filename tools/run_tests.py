@@ -1,0 +1,153 @@
+"""Runs the tests of a preset through ctest and counts GoogleTest's tests.
+
+usage: run_tests.py targets <preset> [filter]   print the build targets the selected tests need (none: all)
+       run_tests.py run     <preset> [filter]   run them; the last line is "N passed, N failed"
+
+A filter that is part of a ctest name (a room: "tensor") selects these; otherwise it selects the GoogleTest tests whose
+"Suite.Name" contains it (or matches it, where it has a *).
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+RESULT_LINE = re.compile(r"^\s*\d+/\d+ Test\s+#\d+: (\S+) \.*\s*(.*?)\s+([\d.]+) sec")
+
+
+def list_tests(preset):
+    """The ctest tests: {name: path of the executable}."""
+    listing = subprocess.run(
+        ["ctest", "--preset", preset, "--show-only=json-v1"], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    return {test["name"]: Path(test["command"][0]) for test in json.loads(listing)["tests"] if "command" in test}
+
+
+def in_build(path, preset):
+    return path.is_relative_to(Path("build", preset).resolve())
+
+
+def gtest_pattern(text):
+    return text if "*" in text else f"*{text}*"
+
+
+def has_gtest_match(executable, pattern):
+    listing = subprocess.run(
+        [executable, "--gtest_list_tests", f"--gtest_filter={pattern}"], stdout=subprocess.PIPE, text=True
+    )
+    return listing.returncode == 0 and re.search(r"^  \S", listing.stdout, re.MULTILINE) is not None
+
+
+class Tally:
+    """Prints a line for each ctest test as it ends, and counts the tests within."""
+
+    def __init__(self, tests, results):
+        self.tests = tests
+        self.results = results
+        self.passed = self.failed = self.skipped = 0
+        self.width = max(len(name) for name in tests)
+        self.colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+    def count(self, name, ok):
+        report = self.results / f"{self.tests[name].name}.xml"
+        passed = failed = skipped = 0
+        if report.exists():
+            for case in ElementTree.parse(report).iter("testcase"):
+                if case.get("result") == "skipped":
+                    skipped += 1
+                elif case.get("result") == "completed":
+                    if case.find("failure") is not None:
+                        failed += 1
+                    else:
+                        passed += 1
+            if ok and passed + failed + skipped == 0:
+                failed = 1  # a binary without a test proves nothing
+            report.unlink()
+        elif ok:
+            passed = 1
+        if not ok and failed == 0:
+            failed = 1  # a crash, a leak or a time-out: no test of it says so itself
+        return passed, failed, skipped
+
+    def add(self, name, status, seconds):
+        passed, failed, skipped = self.count(name, status == "Passed")
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        text = f"{name:<{self.width}}  {passed:4} passed"
+        if skipped:
+            text += f", {skipped} skipped"
+        if failed:
+            reason = "" if status.startswith(("***Failed", "Passed")) else f" ({status.strip('*')})"
+            text += f", {failed} failed{reason}"
+            if self.colour:
+                text = f"\033[31m{text}\033[0m"
+        print(f"{text}  {float(seconds):6.1f} s", flush=True)
+
+
+def run(preset, names, tests, gtest_filter, tally):
+    """One ctest run of the tests named; passes what failing tests print through."""
+    environment = dict(os.environ, GTEST_OUTPUT=f"xml:{tally.results}/", CTEST_OUTPUT_ON_FAILURE="1")
+    if gtest_filter:
+        environment["GTEST_FILTER"] = gtest_filter
+    pattern = "^(" + "|".join(re.escape(name) for name in names) + ")$"
+    with subprocess.Popen(
+        ["ctest", "--preset", preset, "-R", pattern],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
+        reporting = False  # between a failed test's line and the next test's
+        for line in process.stdout:
+            result = RESULT_LINE.match(line)
+            if result and result[1] in tests:
+                tally.add(*result.groups())
+                reporting = result[2] != "Passed"
+            elif re.match(r"^\s*Start\s+\d+: |^\d+% tests passed", line):
+                reporting = False
+            elif reporting and line.strip():
+                print(f"  {line}", end="", flush=True)
+    return process.returncode
+
+
+def main():
+    if len(sys.argv) not in (3, 4) or sys.argv[1] not in ("targets", "run"):
+        sys.exit(__doc__)
+    action, preset = sys.argv[1:3]
+    text = sys.argv[3] if len(sys.argv) == 4 else ""
+    tests = list_tests(preset)
+    if not tests:
+        sys.exit(f"no tests in build/{preset}")
+    names = [name for name in tests if text in name]
+
+    if action == "targets":
+        executables = [tests[name] for name in names]
+        if names and len(names) < len(tests) and all(in_build(path, preset) for path in executables):
+            print(" ".join(path.name for path in executables))
+        return
+
+    gtest_filter = ""
+    if not names:
+        gtest_filter = gtest_pattern(text)
+        names = [n for n, path in tests.items() if in_build(path, preset) and has_gtest_match(path, gtest_filter)]
+        if not names:
+            sys.exit(f"no test matches '{text}'; rooms: {', '.join(sorted(tests))}")
+    results = Path("build", preset, "test-results").resolve()
+    shutil.rmtree(results, ignore_errors=True)
+    tally = Tally({name: tests[name] for name in names}, results)
+    code = run(preset, names, tests, gtest_filter, tally)
+    if code and not tally.failed:
+        tally.failed = 1  # ctest itself failed
+    if tally.skipped:
+        print(f"{tally.skipped} skipped")
+    print(f"{tally.passed} passed, {tally.failed} failed", flush=True)
+    sys.exit(1 if tally.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
