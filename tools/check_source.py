@@ -115,10 +115,10 @@ def check(root, paths):
             if include:
                 quoted, target = include[1] == '"', include[2]
                 fault = include_fault(path, target, quoted, root)
+                to_part, to_room = room_of(target)
                 if fault:
                     faults.append(f"{where}: {fault}")
-                to_part, to_room = room_of(target)
-                if part == to_part == "server" and room and to_room and room != to_room:
+                elif part == to_part == "server" and room and to_room and room != to_room:
                     edges.setdefault(room, {}).setdefault(to_room, where)
             elif part in ("core", "server") and LOCK.search(line) and not path.startswith("core/base/mutex."):
                 faults.append(f"{where}: locks are those of core/base/mutex.h, which clang checks")
