@@ -1,0 +1,354 @@
+#include "client/cpp/client.h"
+
+#include <google/protobuf/wrappers.pb.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/security/credentials.h>
+
+#include <algorithm>
+#include <future>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/cpp/connection.h"
+#include "client/cpp/tensor_assembler.h"
+
+namespace tapewire::client {
+namespace {
+
+// grpc.health.v1's messages, whose proto is not part of the contract, look like these on the wire: a string in field 1,
+// and an enum in field 1.
+using HealthCheckRequest = google::protobuf::StringValue;
+using HealthCheckResponse = google::protobuf::Int32Value;
+constexpr int kHealthServing = 1;
+
+grpc::ChannelArguments channel_arguments(const ClientOptions& options) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(options.max_message_bytes);
+  arguments.SetMaxSendMessageSize(options.max_message_bytes);
+  if (options.keepalive != absl::InfiniteDuration()) {
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(std::min<int64_t>(
+                                                     absl::ToInt64Milliseconds(options.keepalive), INT32_MAX)));
+  }
+  arguments.SetUserAgentPrefix("tapewire-cpp");
+  return arguments;
+}
+
+/// Waits until the channel is connected, or has failed to and is not to be waited for.
+bool connected(grpc::Channel& channel, const ClientOptions& options) {
+  const auto deadline = absl::ToChronoTime(std::min(absl::Now() + options.connect_timeout, absl::Now() + absl::Hours(24)));
+  for (auto state = channel.GetState(true); state != GRPC_CHANNEL_READY; state = channel.GetState(true)) {
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE && !options.wait_for_server) return false;
+    if (!channel.WaitForStateChange(state, deadline)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string make_client_id() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+}
+
+Client::Connection::Connection(std::string address, std::shared_ptr<grpc::Channel> channel, ClientOptions options)
+    : address_(std::move(address)),
+      options_(std::move(options)),
+      channel_(std::move(channel)),
+      models_(channel_),
+      autograd_(channel_),
+      hooks_(channel_),
+      server_(channel_) {}
+
+Client::Connection::Turn& Client::Connection::turn_of(const std::string& model) {
+  const std::lock_guard lock(turns_mutex_);
+  return turns_[model];
+}
+
+absl::StatusOr<Client> Client::connect(const std::string& address, ClientOptions options) {
+  auto credentials = options.credentials ? options.credentials : grpc::InsecureChannelCredentials();
+  const auto channel = grpc::CreateCustomChannel(address, credentials, channel_arguments(options));
+  const bool wait_for_server = options.wait_for_server;
+  const bool ready = connected(*channel, options);
+  Client client = on_channel(channel, address, std::move(options));
+  if (ready) return client;
+  std::string why = "no answer in time";
+  if (!wait_for_server && channel->GetState(false) == GRPC_CHANNEL_TRANSIENT_FAILURE) {
+    // A call that fails for the same reason is the only way to learn it.
+    why = std::string(client.check_health({}, {.timeout = absl::Seconds(1), .wait_token = {}}).status().message());
+  }
+  return absl::UnavailableError(absl::StrCat("cannot connect to ", address, ": ", why));
+}
+
+Client Client::on_channel(std::shared_ptr<grpc::Channel> channel, const std::string& address, ClientOptions options) {
+  if (options.client_id.empty()) options.client_id = make_client_id();
+  return Client(std::make_shared<Connection>(address, std::move(channel), std::move(options)));
+}
+
+const std::string& Client::address() const { return connection_->address(); }
+const std::string& Client::client_id() const { return connection_->client_id(); }
+
+// Models
+
+absl::StatusOr<v1::Model> Client::create_model(const std::string& name, const v1::ModelSpec& spec,
+                                               const CreateOptions& create, const CallOptions& options) const {
+  v1::CreateModelRequest request;
+  request.set_name(name);
+  *request.mutable_spec() = spec;
+  request.set_seed(create.seed);
+  request.set_validate_only(create.validate_only);
+  auto response = connection_->change(connection_->models(), &v1::ModelService::Stub::CreateModel, name,
+                                      std::move(request), options);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_model());
+}
+
+absl::StatusOr<v1::Model> Client::get_model(const std::string& name, const CallOptions& options) const {
+  v1::GetModelRequest request;
+  request.set_name(name);
+  auto response = connection_->call(connection_->models(), &v1::ModelService::Stub::GetModel, request,
+                                    connection_->deadline(options));
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_model());
+}
+
+absl::StatusOr<std::vector<v1::Model>> Client::list_models(int page_size, const CallOptions& options) const {
+  const absl::Time deadline = connection_->deadline(options);
+  std::vector<v1::Model> models;
+  v1::ListModelsRequest request;
+  request.set_page_size(page_size);
+  while (true) {
+    auto page =
+        connection_->call(connection_->models(), &v1::ModelService::Stub::ListModels, request, deadline);
+    if (!page.ok()) return page.status();
+    for (auto& model : *page->mutable_models()) models.push_back(std::move(model));
+    if (page->next_page_token().empty()) return models;
+    if (page->next_page_token() == request.page_token()) {
+      return absl::InternalError("the server's list of models does not advance");
+    }
+    request.set_page_token(page->next_page_token());
+  }
+}
+
+absl::Status Client::delete_model(const std::string& name, const CallOptions& options) const {
+  v1::DeleteModelRequest request;
+  request.set_name(name);
+  return connection_
+      ->change(connection_->models(), &v1::ModelService::Stub::DeleteModel, name, std::move(request), options)
+      .status();
+}
+
+absl::StatusOr<v1::DescribeModelResponse> Client::describe_model(const std::string& name,
+                                                                 const CallOptions& options) const {
+  v1::DescribeModelRequest request;
+  request.set_name(name);
+  return connection_->call(connection_->models(), &v1::ModelService::Stub::DescribeModel, request,
+                           connection_->deadline(options));
+}
+
+absl::Status Client::set_training(const std::string& model, bool training, const std::string& path,
+                                  const CallOptions& options) const {
+  v1::SetTrainingRequest request;
+  request.set_name(model);
+  request.set_training(training);
+  request.set_path(path);
+  return connection_
+      ->change(connection_->models(), &v1::ModelService::Stub::SetTraining, model, std::move(request), options)
+      .status();
+}
+
+// Autograd
+
+absl::StatusOr<v1::ForwardResponse> Client::forward(v1::ForwardRequest request, const CallOptions& options) const {
+  auto& stub = connection_->autograd();
+  if (!request.keep_tape() && !request.training()) {
+    request.mutable_call_id()->set_wait_token(options.wait_token);
+    if (options.wait_token.empty()) request.clear_call_id();
+    return connection_->call(stub, &v1::AutogradService::Stub::Forward, request, connection_->deadline(options));
+  }
+  const std::string model = request.model();
+  return connection_->change(stub, &v1::AutogradService::Stub::Forward, model, std::move(request), options);
+}
+
+absl::StatusOr<v1::ForwardResponse> Client::infer(const std::string& model, v1::Tensor input,
+                                                  const CallOptions& options) const {
+  v1::ForwardRequest request;
+  request.set_model(model);
+  request.set_training(false);
+  *request.add_inputs()->mutable_tensor() = std::move(input);
+  return forward(std::move(request), options);
+}
+
+absl::StatusOr<v1::BackwardResponse> Client::backward(v1::BackwardRequest request, const CallOptions& options) const {
+  const std::string model = request.model();
+  return connection_->change(connection_->autograd(), &v1::AutogradService::Stub::Backward, model, std::move(request),
+                             options);
+}
+
+absl::Status Client::release_tape(const std::string& model, const std::string& tape_id,
+                                  const CallOptions& options) const {
+  v1::ReleaseTapeRequest request;
+  request.set_model(model);
+  request.set_tape_id(tape_id);
+  return connection_
+      ->call(connection_->autograd(), &v1::AutogradService::Stub::ReleaseTape, request, connection_->deadline(options))
+      .status();
+}
+
+absl::StatusOr<std::vector<v1::Tape>> Client::list_tapes(const std::string& model, const CallOptions& options) const {
+  v1::ListTapesRequest request;
+  request.set_model(model);
+  auto response = connection_->call(connection_->autograd(), &v1::AutogradService::Stub::ListTapes, request,
+                                    connection_->deadline(options));
+  if (!response.ok()) return response.status();
+  return std::vector<v1::Tape>(std::make_move_iterator(response->mutable_tapes()->begin()),
+                               std::make_move_iterator(response->mutable_tapes()->end()));
+}
+
+absl::StatusOr<std::map<std::string, v1::Tensor>> Client::read_gradients(const std::string& model,
+                                                                         const std::vector<std::string>& parameters,
+                                                                         const CallOptions& options) const {
+  v1::ReadGradientsRequest request;
+  request.set_model(model);
+  for (const auto& pattern : parameters) request.add_parameters(pattern);
+  TensorAssembler gradients;
+  const absl::Status status = connection_->retry(connection_->deadline(options), [&](grpc::ClientContext* context) {
+    gradients = {};
+    const auto reader = connection_->autograd().ReadGradients(context, request);
+    v1::ReadGradientsResponse response;
+    absl::Status assembled;
+    while (assembled.ok() && reader->Read(&response)) assembled = gradients.add(std::move(*response.mutable_chunk()));
+    if (!assembled.ok()) context->TryCancel();
+    const absl::Status received = to_status(reader->Finish());
+    return assembled.ok() ? received : assembled;
+  });
+  if (!status.ok()) return status;
+  return std::move(gradients).take();
+}
+
+absl::Status Client::zero_grad(const std::string& model, const CallOptions& options) const {
+  v1::ZeroGradRequest request;
+  request.set_model(model);
+  return connection_
+      ->change(connection_->autograd(), &v1::AutogradService::Stub::ZeroGrad, model, std::move(request), options)
+      .status();
+}
+
+absl::StatusOr<v1::StepInfo> Client::step(v1::StepRequest request, const CallOptions& options) const {
+  const std::string model = request.model();
+  auto response =
+      connection_->change(connection_->autograd(), &v1::AutogradService::Stub::Step, model, std::move(request), options);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_info());
+}
+
+absl::StatusOr<v1::TrainStepResponse> Client::train_step(v1::TrainStepRequest request,
+                                                         const CallOptions& options) const {
+  const std::string model = request.model();
+  return connection_->change(connection_->autograd(), &v1::AutogradService::Stub::TrainStep, model, std::move(request),
+                             options);
+}
+
+TrainStream Client::train(const std::string& model, const TrainOptions& train) const {
+  return TrainStream(connection_->channel(), model, train);
+}
+
+absl::StatusOr<v1::EvaluateResponse> Client::evaluate(const std::string& model, const EvaluateOptions& evaluate,
+                                                      const std::function<std::optional<Batch>()>& next,
+                                                      const CallOptions& options) const {
+  // Not retried: the batches are given once.
+  grpc::ClientContext context;
+  Connection::set_deadline(context, connection_->deadline(options));
+  v1::EvaluateResponse response;
+  const auto writer = connection_->autograd().Evaluate(&context, &response);
+  v1::EvaluateRequest request;
+  request.set_model(model);
+  for (const auto& metric : evaluate.metrics) request.add_metrics(metric);
+  if (evaluate.loss.ByteSizeLong() > 0) *request.mutable_loss() = evaluate.loss;
+  while (std::optional<Batch> batch = next()) {
+    for (auto& input : batch->inputs) *request.add_inputs() = std::move(input);
+    for (auto& target : batch->targets) *request.add_targets() = std::move(target);
+    if (!writer->Write(request)) break;  // Finish says why
+    request.Clear();
+  }
+  writer->WritesDone();
+  if (const absl::Status status = to_status(writer->Finish()); !status.ok()) return status;
+  return response;
+}
+
+// Hooks
+
+absl::StatusOr<v1::Hook> Client::register_hook(const std::string& model, const v1::Hook& hook,
+                                               const CallOptions& options) const {
+  v1::RegisterHookRequest request;
+  request.set_model(model);
+  *request.mutable_hook() = hook;
+  auto response = connection_->change(connection_->hooks(), &v1::HookService::Stub::RegisterHook, model,
+                                      std::move(request), options);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_hook());
+}
+
+absl::StatusOr<std::vector<v1::Hook>> Client::list_hooks(const std::string& model, const CallOptions& options) const {
+  v1::ListHooksRequest request;
+  request.set_model(model);
+  auto response = connection_->call(connection_->hooks(), &v1::HookService::Stub::ListHooks, request,
+                                    connection_->deadline(options));
+  if (!response.ok()) return response.status();
+  return std::vector<v1::Hook>(std::make_move_iterator(response->mutable_hooks()->begin()),
+                               std::make_move_iterator(response->mutable_hooks()->end()));
+}
+
+absl::Status Client::remove_hook(const std::string& model, const std::string& hook_id,
+                                 const CallOptions& options) const {
+  v1::RemoveHookRequest request;
+  request.set_model(model);
+  request.set_hook_id(hook_id);
+  return connection_
+      ->call(connection_->hooks(), &v1::HookService::Stub::RemoveHook, request, connection_->deadline(options))
+      .status();
+}
+
+HookWatcher Client::watch_hooks(const v1::WatchHooksRequest& request) const {
+  return HookWatcher(connection_->channel(), request);
+}
+
+// Server
+
+absl::StatusOr<v1::GetServerInfoResponse> Client::server_info(const CallOptions& options) const {
+  return connection_->call(connection_->server(), &v1::ServerService::Stub::GetServerInfo, v1::GetServerInfoRequest(),
+                           connection_->deadline(options));
+}
+
+absl::StatusOr<std::vector<v1::Operator>> Client::list_operators(v1::OperatorKind kind,
+                                                                 const std::string& name_contains,
+                                                                 const CallOptions& options) const {
+  v1::ListOperatorsRequest request;
+  request.set_kind(kind);
+  request.set_name_contains(name_contains);
+  auto response = connection_->call(connection_->server(), &v1::ServerService::Stub::ListOperators, request,
+                                    connection_->deadline(options));
+  if (!response.ok()) return response.status();
+  return std::vector<v1::Operator>(std::make_move_iterator(response->mutable_operators()->begin()),
+                                   std::make_move_iterator(response->mutable_operators()->end()));
+}
+
+absl::StatusOr<bool> Client::check_health(const std::string& service, const CallOptions& options) const {
+  HealthCheckRequest request;
+  request.set_value(service);
+  HealthCheckResponse response;
+  const absl::Status status =
+      connection_->retry(connection_->deadline(options), [&](grpc::ClientContext* context) {
+        grpc::TemplatedGenericStub<HealthCheckRequest, HealthCheckResponse> stub(connection_->channel());
+        std::promise<grpc::Status> done;
+        stub.UnaryCall(context, "/grpc.health.v1.Health/Check", {}, &request, &response,
+                       [&done](grpc::Status result) { done.set_value(std::move(result)); });
+        return to_status(done.get_future().get());
+      });
+  if (!status.ok()) return status;
+  return response.value() == kHealthServing;
+}
+
+}  // namespace tapewire::client

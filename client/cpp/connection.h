@@ -1,0 +1,110 @@
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "client/cpp/client.h"
+#include "client/cpp/status.h"
+#include "tapewire/v1/autograd_service.grpc.pb.h"
+#include "tapewire/v1/hook_service.grpc.pb.h"
+#include "tapewire/v1/model_service.grpc.pb.h"
+#include "tapewire/v1/server_service.grpc.pb.h"
+
+namespace tapewire::client {
+
+/// Private to the library: the stubs, the numbering of changing calls, and the making of a call.
+class Client::Connection {
+ public:
+  Connection(std::string address, std::shared_ptr<grpc::Channel> channel, ClientOptions options);
+
+  const std::string& address() const { return address_; }
+  const std::string& client_id() const { return options_.client_id; }
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  v1::ModelService::Stub& models() { return models_; }
+  v1::AutogradService::Stub& autograd() { return autograd_; }
+  v1::HookService::Stub& hooks() { return hooks_; }
+  v1::ServerService::Stub& server() { return server_; }
+
+  /// The moment at which a call that starts now is out of time.
+  absl::Time deadline(const CallOptions& options) const {
+    return absl::Now() + options.timeout.value_or(options_.timeout);
+  }
+  static void set_deadline(grpc::ClientContext& context, absl::Time deadline) {
+    if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
+  }
+
+  /// `attempt(context)` until it is OK, fails with something other than UNAVAILABLE, or has been tried max_attempts times.
+  template <class Attempt>
+  absl::Status retry(absl::Time deadline, const Attempt& attempt) const {
+    absl::Duration pause = absl::Milliseconds(100);
+    for (int tried = 1;; ++tried) {
+      grpc::ClientContext context;
+      set_deadline(context, deadline);
+      const absl::Status status = attempt(&context);
+      if (!absl::IsUnavailable(status) || tried >= options_.max_attempts || absl::Now() + pause >= deadline) {
+        return status;
+      }
+      absl::SleepFor(pause);
+      pause *= 4;
+    }
+  }
+
+  /// A unary call.
+  template <class Stub, class Request, class Response>
+  absl::StatusOr<Response> call(Stub& stub,
+                                grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                const Request& request, absl::Time deadline) const {
+    Response response;
+    const absl::Status status = retry(deadline, [&](grpc::ClientContext* context) {
+      response.Clear();
+      return to_status((stub.*method)(context, request, &response));
+    });
+    if (!status.ok()) return status;
+    return response;
+  }
+
+  /// A unary call that changes `model`: gives the request its CallId and keeps other such calls on the model back, since
+  /// ids must arrive in order.
+  template <class Stub, class Request, class Response>
+  absl::StatusOr<Response> change(Stub& stub,
+                                  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                  const std::string& model, Request request, const CallOptions& options) {
+    const absl::Time limit = deadline(options);
+    Turn& turn = turn_of(model);
+    std::unique_lock lock(turn.mutex, std::defer_lock);
+    // A call made under a hook must not wait here for the call whose hook it is.
+    if (options.wait_token.empty()) lock.lock();
+    request.mutable_call_id()->set_client_id(client_id());
+    request.mutable_call_id()->set_sequence(++turn.sequence);
+    request.mutable_call_id()->set_wait_token(options.wait_token);
+    return call(stub, method, request, limit);
+  }
+
+ private:
+  struct Turn {
+    std::mutex mutex;
+    std::atomic<int64_t> sequence = 0;
+  };
+
+  Turn& turn_of(const std::string& model);
+
+  const std::string address_;
+  const ClientOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  v1::ModelService::Stub models_;
+  v1::AutogradService::Stub autograd_;
+  v1::HookService::Stub hooks_;
+  v1::ServerService::Stub server_;
+
+  std::mutex turns_mutex_;
+  std::map<std::string, Turn> turns_;  // nodes stay where they are; never erased, so that numbers are not used twice
+};
+
+}  // namespace tapewire::client
