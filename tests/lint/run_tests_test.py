@@ -59,6 +59,7 @@ class RunTests(unittest.TestCase):
             binary.parent.mkdir(parents=True, exist_ok=True)
             binary.write_text(FAKE.format(cases=cases))
             binary.chmod(0o755)
+            lines.append(f"add_custom_target({name})")
             lines.append(f"add_test(NAME {name} COMMAND ${{CMAKE_BINARY_DIR}}/{name})")
         (self.root / "CMakeLists.txt").write_text("\n".join(lines))
         subprocess.run(["cmake", "--preset", "p"], cwd=self.root, check=True, stdout=subprocess.DEVNULL)
@@ -120,6 +121,11 @@ class RunTests(unittest.TestCase):
         self.project(tensor_test={"a": "pass"}, ops_test={"b": "pass"})
         self.assertEqual(self.run_tests("ops", action="targets")[:2], (0, "ops_test"))
         self.assertEqual(self.run_tests(action="targets")[:2], (0, ""))
+
+    def test_binary_that_was_not_built_is_a_failure(self):
+        self.project(tensor_test={"a": "pass"}, ops_test={"b": "pass"})
+        (self.root / "build" / "p" / "ops_test").unlink()
+        self.assertEqual(self.run_tests()[:2], (1, "1 passed, 1 failed"))
 
 
 if __name__ == "__main__":
