@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "server/model/compute.h"
+
+namespace tapewire {
+
+/// Runs jobs one at a time, in the order of arrival, on a ComputePool: the turn that every call on a live model takes.
+/// A job may outlive its Strand: those that wait when it is destroyed still run. Thread-safe. REQUIRES: the pool
+/// outlives it.
+class Strand {
+ public:
+  struct Options {
+    std::string name = "strand";  // begins the errors: "model 'mnist'"
+    int64_t max_queue = 64;
+    QueueObserver observer = {};
+  };
+
+  Strand(ComputePool& pool, Options options);
+
+  /// `work` runs in its turn, with `options.permits` compute threads, under the job's CancelToken; then `done` with
+  /// what it returned or threw (see make_job). A job that is cancelled while it waits is done at once. A full queue is
+  /// RESOURCE_EXHAUSTED, at once.
+  template <class Work, class Done>
+  void submit(JobOptions options, Work work, Done done) {
+    pool_.add(state_, std::move(options), make_job(std::move(work), std::move(done)));
+  }
+
+  /// The jobs that wait, and all later ones, end with `reason` (NOT_FOUND: the model was deleted). One that runs goes
+  /// on.
+  void close(const absl::Status& reason) { pool_.close(*state_, reason); }
+
+ private:
+  ComputePool& pool_;
+  std::shared_ptr<detail::StrandState> state_;
+};
+
+}  // namespace tapewire
