@@ -18,7 +18,7 @@ endif()
 add_library(tapewire_warnings INTERFACE)
 target_include_directories(tapewire_warnings INTERFACE "${CMAKE_SOURCE_DIR}")
 target_compile_options(tapewire_warnings INTERFACE
-  -march=${TAPEWIRE_CPU} -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+  -march=${TAPEWIRE_CPU} -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(tapewire_warnings INTERFACE -Wthread-safety)
 endif()

@@ -20,6 +20,14 @@ class RefCounted {
       const_cast<Derived*>(static_cast<const Derived*>(this))->destroy();
     }
   }
+  /// Takes part in the ownership unless the last Ref has gone: for a pointer that does not own.
+  bool try_retain() const {
+    uint32_t count = count_.load(std::memory_order_relaxed);
+    while (count != 0) {
+      if (count_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
   /// True when the caller holds the only Ref; whatever other owners did before they let go is then visible.
   bool unique() const { return count_.load(std::memory_order_acquire) == 1; }
   uint32_t use_count() const { return count_.load(std::memory_order_acquire); }

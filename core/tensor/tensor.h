@@ -27,6 +27,8 @@ class GraphNode : public RefCounted<GraphNode> {
 /// Base of what autograd/ keeps of leaves, views and hooked tensors.
 struct AutogradExtra {
   virtual ~AutogradExtra() = default;
+  /// True for a view whose base has a history or is a leaf that needs a gradient.
+  virtual bool base_requires_grad() const { return false; }
 };
 
 /// Autograd's corner of a tensor. Only autograd/ writes it.
@@ -155,8 +157,10 @@ class Tensor {
   Tensor alias() const { return alias(geometry()); }
 
   /// A leaf that gradients accumulate in, or the result of an op on one.
-  bool requires_grad() const { return impl_->autograd.requires_grad || impl_->autograd.grad_fn; }
-  bool is_leaf() const { return !impl_->autograd.grad_fn; }
+  bool requires_grad() const {
+    const AutogradSlot& slot = impl_->autograd;
+    return slot.requires_grad || slot.grad_fn || (slot.extra != nullptr && slot.extra->base_requires_grad());
+  }
   AutogradSlot& autograd() const { return impl_->autograd; }
 
   const Ref<TensorImpl>& impl() const { return impl_; }
@@ -169,7 +173,8 @@ class Tensor {
   Ref<TensorImpl> impl_;
 };
 
-using Tensors = std::vector<Tensor>;
+/// A few tensors without heap.
+using Tensors = absl::InlinedVector<Tensor, 4>;
 
 /// Values with shape and dtype, long ones cut, for messages and tests.
 std::string to_string(const Tensor& tensor);

@@ -1,0 +1,244 @@
+#include "core/autograd/meta.h"
+
+#include <utility>
+
+#include "core/autograd/accumulate_grad.h"
+#include "core/autograd/engine_ops.h"
+#include "core/autograd/grad_mode.h"
+#include "core/base/error.h"
+
+namespace tapewire {
+namespace {
+
+// The view's place counted from its base's first element.
+Geometry relative_geometry(const Tensor& view, const Tensor& base) {
+  if (!base.is_contiguous()) {
+    fail_precondition("in-place change of a view whose base ", to_string(base.spec()), " has strides ",
+                      to_string(base.strides()), "; only views of row-major tensors can be, make it contiguous first");
+  }
+  Geometry geometry = view.geometry();
+  geometry.offset -= base.offset();
+  return geometry;
+}
+
+// The history of a base after an in-place change to a view of it: the gradient of the changed part goes through the
+// change, that of the rest passes by. Follows torch/csrc/autograd/functions/tensor.cpp's CopySlices.
+class CopySlices final : public Node {
+ public:
+  CopySlices(const Tensor& base, Geometry view, Ref<Node> change) : view_(std::move(view)), change_(std::move(change)) {
+    add_output(base.spec());
+    add_next_edge(gradient_edge(base));
+    for (size_t i = 1; i < change_->next_edges().size(); ++i) add_next_edge(change_->next_edges()[i]);
+  }
+
+  std::string name() const override { return "CopySlices"; }
+
+  Tensors apply(Tensors grads) override {
+    Tensors out(next_edges().size());
+    if (!grads[0].defined()) return out;
+    if (!change_) fail_second_backward();
+    const EngineOps& ops = engine_ops();
+    Tensor slice = ops.clone(ops.as_strided(grads[0], view_));
+    Tensors inner = change_->apply({std::move(slice)});
+    for (size_t i = 1; i < out.size() && i < inner.size(); ++i) out[i] = std::move(inner[i]);
+    if (needs_input(0)) {
+      const Tensor part = inner[0].defined() ? inner[0] : Tensor::zeros(view_.sizes, grads[0].dtype());
+      out[0] = ops.as_strided_scatter(grads[0], part, view_);
+    }
+    return out;
+  }
+  void release_saved() override {
+    if (change_) change_->release_saved();
+    change_ = nullptr;
+  }
+  void visit_saved(const std::function<void(const Storage&)>& visit) const override {
+    if (change_) change_->visit_saved(visit);
+  }
+
+ private:
+  Geometry view_;
+  Ref<Node> change_;
+};
+
+// The history of a view after its base was changed through another tensor: a plain strided view of the base.
+class StridedView final : public Node {
+ public:
+  StridedView(const Tensor& base, const Tensor& view) : base_(base.sizes()), view_(relative_geometry(view, base)) {
+    add_output(view.spec());
+    add_next_edge(gradient_edge(base));
+  }
+  std::string name() const override { return "AsStridedBackward0"; }
+  Tensors apply(Tensors grads) override {
+    if (!grads[0].defined()) return Tensors(1);
+    return {engine_ops().as_strided_backward(grads[0], view_, base_)};
+  }
+
+ private:
+  Shape base_;
+  Geometry view_;
+};
+
+}  // namespace
+
+AutogradMeta* find_autograd_meta(const Tensor& x) { return static_cast<AutogradMeta*>(x.autograd().extra.get()); }
+
+AutogradMeta& autograd_meta(const Tensor& x) {
+  auto& extra = x.autograd().extra;
+  if (!extra) extra = std::make_unique<AutogradMeta>();
+  return static_cast<AutogradMeta&>(*extra);
+}
+
+const Tensor& set_requires_grad(const Tensor& x, bool requires_grad) {
+  if (requires_grad && !is_floating(x.dtype())) {
+    fail("only Tensors of floating point dtype can require gradients, got ", name_of(x.dtype()));
+  }
+  if (!is_leaf(x)) {
+    if (requires_grad) return x;
+    fail_precondition("you can only change requires_grad flags of leaf variables.");
+  }
+  x.autograd().requires_grad = requires_grad;
+  if (requires_grad) autograd_meta(x);
+  return x;
+}
+
+bool is_leaf(const Tensor& x) {
+  if (x.autograd().grad_fn) return false;
+  const AutogradMeta* meta = find_autograd_meta(x);
+  return meta == nullptr || !meta->base_requires_grad();
+}
+
+Ref<Node> grad_fn(const Tensor& x) {
+  AutogradSlot& slot = x.autograd();
+  if (AutogradMeta* meta = find_autograd_meta(x); meta != nullptr && meta->base_requires_grad()) {
+    ViewInfo& view = *meta->view;
+    if (view.grad_fn_version != x.version()) {
+      if (view.origin == ViewOrigin::kNoGrad && grad_enabled()) check_inplace(x, "view");
+      auto node = make_ref<StridedView>(view.base, x);
+      slot.grad_fn = node;
+      slot.output_nr = 0;
+      view.grad_fn_version = x.version();
+    }
+  }
+  return Ref<Node>::share(static_cast<Node*>(slot.grad_fn.get()));
+}
+
+Edge gradient_edge(const Tensor& x) {
+  if (Ref<Node> node = grad_fn(x)) return {std::move(node), x.autograd().output_nr};
+  if (!x.autograd().requires_grad) return {};
+  AutogradMeta& meta = autograd_meta(x);
+  MutexLock lock(meta.mutex);
+  if (meta.accumulator != nullptr && meta.accumulator->try_retain()) return {Ref<Node>::adopt(meta.accumulator), 0};
+  auto accumulator = make_ref<AccumulateGrad>(x);
+  meta.accumulator = accumulator.get();
+  return {std::move(accumulator), 0};
+}
+
+Tensor gradient(const Tensor& x) {
+  const AutogradMeta* meta = find_autograd_meta(x);
+  if (meta == nullptr) return {};
+  return meta->retained ? *meta->retained : meta->grad;
+}
+
+void set_gradient(const Tensor& x, Tensor grad) {
+  if (grad.defined() && (grad.dtype() != x.dtype() || grad.sizes() != x.sizes())) {
+    fail("assigned grad ", to_string(grad.spec()), " to data ", to_string(x.spec()), "; they must match");
+  }
+  AutogradMeta& meta = autograd_meta(x);
+  (meta.retained ? *meta.retained : meta.grad) = std::move(grad);
+}
+
+Tensor detach(const Tensor& x) { return x.alias(); }
+
+void retain_grad(const Tensor& x) {
+  if (!x.requires_grad()) fail_precondition("can't retain_grad on Tensor that has requires_grad=False");
+  const Ref<Node> node = grad_fn(x);
+  if (!node) return;
+  AutogradMeta& meta = autograd_meta(x);
+  if (meta.retained) return;
+  meta.retained = std::make_shared<Tensor>();
+  node->set_retained(x.autograd().output_nr, meta.retained);
+}
+
+HookHandle register_hook(const Tensor& x, std::function<TensorHook> hook) {
+  if (!x.requires_grad()) fail_precondition("cannot register a hook on a tensor that doesn't require gradient");
+  if (const Ref<Node> node = grad_fn(x)) return node->add_tensor_hook(x.autograd().output_nr, std::move(hook));
+  return autograd_meta(x).hooks.add(std::move(hook));
+}
+
+HookHandle register_post_accumulate_grad_hook(const Tensor& x, std::function<void(const Tensor&)> hook) {
+  if (!x.requires_grad()) fail_precondition("cannot register a hook on a tensor that doesn't require gradient");
+  if (!is_leaf(x)) fail_precondition("post accumulate grad hooks cannot be registered on non-leaf tensors");
+  return autograd_meta(x).post_accumulate_hooks.add(std::move(hook));
+}
+
+void set_history(const Tensor& x, const Ref<Node>& node, uint32_t output_nr) {
+  x.autograd().grad_fn = node;
+  x.autograd().output_nr = output_nr;
+}
+
+void set_view_of(const Tensor& view, const Tensor& input, ViewOrigin origin) {
+  const AutogradMeta* meta = find_autograd_meta(input);
+  const bool chained = meta != nullptr && meta->view;
+  // A view of a view that must not be changed must not be changed either.
+  if (chained && meta->view->origin != ViewOrigin::kDefault) origin = meta->view->origin;
+  autograd_meta(view).view = ViewInfo{chained ? meta->view->base : input, view.version(), origin};
+}
+
+void check_inplace(const Tensor& x, std::string_view op) {
+  if (!grad_enabled() || !x.requires_grad()) return;
+  const AutogradMeta* meta = find_autograd_meta(x);
+  if (meta != nullptr && meta->view) {
+    const Ref<GraphNode>& made_by = x.autograd().grad_fn;
+    const std::string which =
+        str_cat("Output ", x.autograd().output_nr, " of ",
+                made_by ? static_cast<const Node&>(*made_by).name() : std::string("a view op"),
+                " is a view and is being modified inplace.");
+    switch (meta->view->origin) {
+      case ViewOrigin::kDefault: break;
+      case ViewOrigin::kNoGrad:
+        fail_precondition(op,
+                          ": A view was created in no_grad mode and is being modified inplace with grad mode enabled. "
+                          "Given that this use case is ambiguous and error-prone, it is forbidden.");
+      case ViewOrigin::kMultiOutput:
+        fail_precondition(op, ": ", which,
+                          " This view is the output of a function that returns multiple views. Such functions do not "
+                          "allow the output views to be modified inplace. You should replace the inplace operation by "
+                          "an out-of-place one.");
+      case ViewOrigin::kCustomFunction:
+        fail_precondition(op, ": ", which,
+                          " This view was created inside a custom Function (or because an input was returned as-is) and "
+                          "the autograd logic to handle view+inplace would override the custom backward associated with "
+                          "the custom Function, leading to incorrect gradients. This behavior is forbidden.");
+    }
+    const Tensor& base = meta->view->base;
+    if (base.autograd().requires_grad && is_leaf(base)) {
+      fail_precondition(op, ": a view of a leaf Variable that requires grad is being used in an in-place operation.");
+    }
+  }
+  if (x.autograd().requires_grad && is_leaf(x)) {
+    fail_precondition(op, ": a leaf Variable that requires grad is being used in an in-place operation.");
+  }
+}
+
+void rebase_history(const Tensor& x, const Ref<Node>& node) {
+  AutogradMeta* meta = find_autograd_meta(x);
+  Ref<Node> before = Ref<Node>::share(static_cast<Node*>(x.autograd().grad_fn.get()));
+  const uint32_t output_before = x.autograd().output_nr;
+  if (meta != nullptr && meta->view) {
+    const Tensor& base = meta->view->base;
+    auto slices = make_ref<CopySlices>(base, relative_geometry(x, base), node);
+    set_history(base, slices, 0);
+    if (AutogradMeta* base_meta = find_autograd_meta(base)) base_meta->grad = Tensor();
+    set_history(x, make_ref<StridedView>(base, x), 0);
+    meta->view->grad_fn_version = x.version();
+  } else {
+    set_history(x, node, 0);
+  }
+  // Hooks stay with the old grad_fn; a retained gradient moves along.
+  if (meta != nullptr && meta->retained) {
+    if (before) before->drop_retained(output_before);
+    grad_fn(x)->set_retained(x.autograd().output_nr, meta->retained);
+  }
+}
+
+}  // namespace tapewire

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "core/autograd/node.h"
+
+namespace tapewire {
+
+/// A tensor that a node keeps for backward, with the version it had. Holds no reference cycle: an output of the node
+/// itself is kept without history and gets it back on unpack.
+class SavedTensor {
+ public:
+  SavedTensor() = default;
+  /// Keeps `x`. `is_output`: it is what the saving node put out.
+  SavedTensor(const Tensor& x, bool is_output);
+
+  /// The tensor as it was, with its history; `owner` is the saving node. Undefined when none was saved. Throws
+  /// FAILED_PRECONDITION when it was changed in place since, or released.
+  Tensor unpack(const Ref<Node>& owner) const;
+  void release();
+  const Storage* storage() const { return data_.defined() ? &data_.storage() : nullptr; }
+
+ private:
+  Tensor data_;
+  Ref<Node> grad_fn_;  // of an input that is no leaf
+  uint32_t output_nr_ = 0;
+  uint32_t version_ = 0;
+  bool is_output_ = false;
+  bool released_ = false;
+};
+
+}  // namespace tapewire

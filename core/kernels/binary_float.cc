@@ -1,0 +1,86 @@
+#include <cmath>
+#include <numbers>
+
+#include "core/kernels/binary_impl.h"
+#include "core/kernels/elementwise_impl.h"
+#include "core/kernels/simd_impl.h"
+
+namespace tapewire::kernels {
+namespace {
+
+// Python's floor division, as c10::div_floor_floating: exact where x / y rounds up to an integer.
+template <class T>
+T div_floor(T x, T y) {
+  if (y == T{0}) return x / y;
+  const T mod = std::fmod(x, y);
+  T div = (x - mod) / y;
+  if (mod != T{0} && (y < T{0}) != (mod < T{0})) div -= T{1};
+  if (div == T{0}) return std::copysign(T{0}, x / y);
+  const T whole = std::floor(div);
+  return div - whole > T{0.5} ? whole + T{1} : whole;
+}
+
+template <class T>
+T remainder(T x, T y) {
+  const T mod = std::fmod(x, y);
+  return mod != T{0} && (y < T{0}) != (mod < T{0}) ? mod + y : mod;
+}
+
+template <class V>
+V log_add_exp(V x, V y) {
+  const V m = simd::max(x, y);
+  const V d = simd::abs(x - y);
+  // Equal infinities: their difference is NaN, the result is the infinity.
+  return (x == y) & (simd::abs(x) == simd::like(x, INFINITY)) ? x : m + simd::log1p(simd::exp(-d));
+}
+
+template <class V>
+V log_add_exp2(V x, V y) {
+  const V m = simd::max(x, y);
+  const V d = simd::abs(x - y);
+  const V tail = simd::log1p(simd::exp2(-d)) * simd::like(x, std::numbers::log2e);
+  return (x == y) & (simd::abs(x) == simd::like(x, INFINITY)) ? x : m + tail;
+}
+
+}  // namespace
+
+template <class T>
+void floating_binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out) {
+  using V = simd::Vec<T>;
+  const auto light = [&](auto f) { map<T, T, T>(kLightGrain, out, f, a, b); };
+  const auto heavy = [&](auto f) { map<T, T, T>(kHeavyGrain, out, f, a, b); };
+  const auto vectors = [&](auto f) {
+    elementwise<T, T, T>(
+        kHeavyGrain, out, [&](int64_t n, T* to, const T* x, const T* y) { simd::map<T>(n, to, x, y, f); }, a, b);
+  };
+  switch (op) {
+    case BinaryOp::kDiv: return light([](T x, T y) { return x / y; });
+    case BinaryOp::kDivTrunc: return light([](T x, T y) { return std::trunc(x / y); });
+    case BinaryOp::kDivFloor: return heavy([](T x, T y) { return div_floor(x, y); });
+    case BinaryOp::kRemainder: return heavy([](T x, T y) { return remainder(x, y); });
+    case BinaryOp::kFmod: return heavy([](T x, T y) { return std::fmod(x, y); });
+    case BinaryOp::kPow:
+      if (b.numel() == 1 && !a.is_same(b)) {
+        // The powers that models use, exactly and at the price of a product.
+        const double power = static_cast<double>(b.data<T>()[0]);
+        const auto scalar = [&](auto f) { map<T, T>(kLightGrain, out, f, a); };
+        if (power == 2) return scalar([](T x) { return x * x; });
+        if (power == 3) return scalar([](T x) { return x * x * x; });
+        if (power == 1) return scalar([](T x) { return x; });
+        if (power == 0.5 && a.numel() > 1) return vectors([](V x, V y) { return simd::pow(x, y); });
+        if (power == -1) return scalar([](T x) { return T{1} / x; });
+        if (power == -2) return scalar([](T x) { return T{1} / (x * x); });
+      }
+      return vectors([](V x, V y) { return simd::pow(x, y); });
+    case BinaryOp::kAtan2: return vectors([](V y, V x) { return simd::atan2(y, x); });
+    case BinaryOp::kHypot: return vectors([](V x, V y) { return simd::hypot(x, y); });
+    case BinaryOp::kLogaddexp: return vectors([](V x, V y) { return log_add_exp(x, y); });
+    case BinaryOp::kLogaddexp2: return vectors([](V x, V y) { return log_add_exp2(x, y); });
+    default: fail_internal("binary: no such function");
+  }
+}
+
+template void floating_binary<float>(BinaryOp, const Tensor&, const Tensor&, const Tensor&);
+template void floating_binary<double>(BinaryOp, const Tensor&, const Tensor&, const Tensor&);
+
+}  // namespace tapewire::kernels

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/ops/op.h"
+#include "core/tensor/value.h"
+
+namespace tapewire {
+
+/// A call of an op by name with its arguments' places worked out once: which value is which tensor or attribute. For
+/// callers whose calls are data.
+class BoundCall {
+ public:
+  /// `positional` values come first, then one for each name in `names`. Adds one line to `faults` for every argument
+  /// that finds no place, comes twice or is missing. A trailing list of ints may be given as separate values
+  /// (view(x, 2, 3)).
+  BoundCall(const OpDef& op, bool inplace, size_t positional, std::span<const std::string> names,
+            std::vector<std::string>& faults);
+
+  const OpDef& op() const { return *op_; }
+  /// Whether the i-th value is (part of) an attribute.
+  bool is_attribute(size_t i) const { return slots_[i].attribute; }
+  bool takes(std::string_view attribute) const;
+
+  /// The attributes from the values that are attributes, and from `extra`. Adds faults.
+  std::shared_ptr<const void> parse(std::span<const Value> values, const AttributeMap& extra,
+                                    std::vector<std::string>& faults) const;
+  /// Runs it: `attrs` from parse of the same values.
+  Value run(std::span<const Value> values, const void* attrs, const AttributeMap& extra = {}) const;
+
+ private:
+  struct Slot {
+    bool attribute = false;
+    size_t input = 0;
+    std::string_view name;
+    bool spread = false;  // one of several values that make up a list of ints
+  };
+
+  AttributeMap gather(std::span<const Value> values, const AttributeMap& extra) const;
+
+  const OpDef* op_;
+  bool inplace_;
+  std::vector<Slot> slots_;
+};
+
+/// Calls an op with arguments as a definition or a test gives them: binds, parses, runs.
+Value call_op(std::string_view name, const Args& args);
+
+}  // namespace tapewire
