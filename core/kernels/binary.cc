@@ -47,9 +47,9 @@ bool arithmetic(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out
     }
   } else {
     switch (op) {
-      case BinaryOp::kAdd: return run([](T x, T y) { return static_cast<T>(x + y); });
-      case BinaryOp::kSub: return run([](T x, T y) { return static_cast<T>(x - y); });
-      case BinaryOp::kMul: return run([](T x, T y) { return static_cast<T>(x * y); });
+      case BinaryOp::kAdd: return run([](T x, T y) { return add(x, y); });
+      case BinaryOp::kSub: return run([](T x, T y) { return subtract(x, y); });
+      case BinaryOp::kMul: return run([](T x, T y) { return multiply(x, y); });
       // A NaN in either is the result; both are spelled so that they vectorise.
       case BinaryOp::kMaximum:
         return run([](T x, T y) {
@@ -90,9 +90,9 @@ void add_scaled(const Tensor& a, const Tensor& b, const Scalar& alpha, const Ten
   dispatch_numeric("add", a.dtype(), [&]<class T>(TypeTag<T>) {
     const T scale = alpha.to<T>();
     if (scale == T{1}) {
-      map<T, T, T>(kLightGrain, out, [](T x, T y) { return static_cast<T>(x + y); }, a, b);
+      map<T, T, T>(kLightGrain, out, [](T x, T y) { return add(x, y); }, a, b);
     } else {
-      map<T, T, T>(kLightGrain, out, [scale](T x, T y) { return static_cast<T>(x + scale * y); }, a, b);
+      map<T, T, T>(kLightGrain, out, [scale](T x, T y) { return add(x, multiply(scale, y)); }, a, b);
     }
   });
 }

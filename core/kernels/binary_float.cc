@@ -67,7 +67,8 @@ void floating_binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor
         if (power == 2) return scalar([](T x) { return x * x; });
         if (power == 3) return scalar([](T x) { return x * x * x; });
         if (power == 1) return scalar([](T x) { return x; });
-        if (power == 0.5 && a.numel() > 1) return vectors([](V x, V y) { return simd::pow(x, y); });
+        if (power == 0.5) return scalar([](T x) { return std::sqrt(x); });
+        if (power == -0.5) return scalar([](T x) { return T{1} / std::sqrt(x); });
         if (power == -1) return scalar([](T x) { return T{1} / x; });
         if (power == -2) return scalar([](T x) { return T{1} / (x * x); });
       }

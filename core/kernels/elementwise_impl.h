@@ -2,6 +2,8 @@
 
 #include <array>
 #include <span>
+#include <type_traits>
+#include <utility>
 
 #include "absl/functional/function_ref.h"
 #include "core/tensor/tensor.h"
@@ -67,7 +69,7 @@ void elementwise(int64_t grain, const Tensor& out, const F& f, const Inputs&... 
     return;
   }
   const Tensor* outputs[] = {&out};
-  const Tensor* ins[] = {&inputs...};
+  const std::array<const Tensor*, sizeof...(Inputs)> ins{&inputs...};
   static_cast<void>(out.mutable_data<Out>());
   (static_cast<void>(detail::typed<In>(inputs)), ...);
   for_each_run(outputs, ins, grain, [&](int64_t count, void* const* p) {
@@ -85,6 +87,35 @@ void map(int64_t grain, const Tensor& out, const F& f, const Inputs&... inputs) 
         for (int64_t i = 0; i < n; ++i) to[i] = f(from[i]...);
       },
       inputs...);
+}
+
+// Sums, differences and products that wrap for integers, as PyTorch's do.
+template <class T>
+T add(T x, T y) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return x + y;
+  } else {
+    using U = std::make_unsigned_t<T>;
+    return static_cast<T>(static_cast<U>(x) + static_cast<U>(y));
+  }
+}
+template <class T>
+T subtract(T x, T y) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return x - y;
+  } else {
+    using U = std::make_unsigned_t<T>;
+    return static_cast<T>(static_cast<U>(x) - static_cast<U>(y));
+  }
+}
+template <class T>
+T multiply(T x, T y) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return x * y;
+  } else {
+    using U = std::make_unsigned_t<T>;
+    return static_cast<T>(static_cast<U>(x) * static_cast<U>(y));
+  }
 }
 
 /// Dimensions of one or more operands with the needless ones merged away, outermost first.

@@ -14,7 +14,7 @@ void addcmul(const Tensor& x, const Tensor& a, const Tensor& b, const Scalar& va
   dispatch_numeric("addcmul", x.dtype(), [&]<class T>(TypeTag<T>) {
     const T scale = value.to<T>();
     map<T, T, T, T>(
-        kLightGrain, out, [scale](T v, T p, T q) { return static_cast<T>(v + scale * p * q); }, x, a, b);
+        kLightGrain, out, [scale](T v, T p, T q) { return add(v, multiply(multiply(scale, p), q)); }, x, a, b);
   });
 }
 

@@ -16,9 +16,11 @@ bool arithmetic(UnaryOp op, const Tensor& x, const Tensor& out) {
     return true;
   };
   switch (op) {
-    case UnaryOp::kNeg: return run([](T a) { return static_cast<T>(-a); });
+    case UnaryOp::kNeg:
+      if constexpr (std::is_floating_point_v<T>) return run([](T a) { return -a; });
+      return run([](T a) { return subtract(T{0}, a); });
     case UnaryOp::kSign: return run([](T a) { return static_cast<T>((a > T{0}) - (a < T{0})); });
-    case UnaryOp::kSquare: return run([](T a) { return static_cast<T>(a * a); });
+    case UnaryOp::kSquare: return run([](T a) { return multiply(a, a); });
     case UnaryOp::kRelu: return run([](T a) { return a < T{0} ? T{0} : a; });
     case UnaryOp::kRelu6: return run([](T a) { return a < T{0} ? T{0} : a > T{6} ? T{6} : a; });
     default: break;
@@ -54,7 +56,7 @@ bool arithmetic(UnaryOp op, const Tensor& x, const Tensor& out) {
           copy(x, out);
           return true;
         } else {
-          return run([](T a) { return a < 0 ? static_cast<T>(-a) : a; });
+          return run([](T a) { return a < 0 ? subtract(T{0}, a) : a; });
         }
       case UnaryOp::kFloor:
       case UnaryOp::kCeil:
