@@ -20,11 +20,22 @@ class Error : public std::exception {
   const char* what() const noexcept override { return message_.c_str(); }
 
   /// The same error with `context` and ": " in front of its message.
-  Error within(std::string_view context) const { return {code_, str_cat(context, ": ", message_)}; }
+  Error within(std::string_view context) const {
+    Error out(code_, str_cat(context, ": ", message_));
+    out.located_ = located_;
+    return out;
+  }
+  /// The same error with the path of the module it arose in; of nested ones the innermost names itself.
+  Error at(std::string_view path) const {
+    Error out = located_ || path.empty() ? *this : within(path);
+    out.located_ = true;
+    return out;
+  }
 
  private:
   absl::StatusCode code_;
   std::string message_;
+  bool located_ = false;
 };
 
 /// Throws Error with `code` and the concatenation of `parts` (anything str_cat takes).

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "core/base/fields.h"
+#include "core/nn/module.h"
+
+namespace tapewire {
+
+struct LinearOptions {
+  int64_t in_features = 0;
+  int64_t out_features = 0;
+  bool bias = true;
+  static constexpr auto fields() {
+    return std::tuple{required_field("in_features", &LinearOptions::in_features, "size of each input sample"),
+                      required_field("out_features", &LinearOptions::out_features, "size of each output sample"),
+                      field("bias", &LinearOptions::bias, "add a learned bias")};
+  }
+};
+
+/// x [*, in_features] -> [*, out_features]: x weight^T + bias, weight [out_features, in_features]. Both start as
+/// U(-1/sqrt(in_features), 1/sqrt(in_features)). torch.nn.Linear.
+class Linear final : public TensorModule {
+ public:
+  using Options = LinearOptions;
+  static constexpr auto kName = "Linear";
+  static constexpr auto kDoc = "input times weight transposed, plus bias";
+
+  explicit Linear(const Options& options);
+  Linear(int64_t in_features, int64_t out_features, bool bias = true)
+      : Linear(Options{in_features, out_features, bias}) {}
+
+  std::string_view type() const override { return kName; }
+  Tensor forward(const Tensor& x) override;
+  std::string extra_repr() const override;
+
+  const Tensor& weight() const { return weight_; }
+  const Tensor& bias() const { return bias_; }
+
+ private:
+  Options options_;
+  Tensor weight_;
+  Tensor bias_;
+};
+
+}  // namespace tapewire

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "core/nn/module.h"
+#include "core/tensor/attributes.h"
+
+namespace tapewire {
+
+/// All module and loss classes by name. Filled before main, read-only after.
+
+enum class ModuleKind : uint8_t { kModule, kLoss };
+
+/// What is known of a module class with its options erased. `make` draws initial weights from the current generator.
+struct ModuleDef {
+  std::string_view name;
+  std::string_view doc;
+  ModuleKind kind = ModuleKind::kModule;
+  bool container = false;  // takes children from outside (Sequential)
+  std::vector<AttributeInfo> (*attributes)() = nullptr;
+  /// Adds one line to `faults` for each bad attribute and then gives nullptr. Throws Error for bad combinations.
+  std::shared_ptr<Module> (*make)(const AttributeMap&, std::vector<std::string>& faults) = nullptr;
+};
+
+/// nullptr when unknown.
+const ModuleDef* find_module(std::string_view name);
+/// The same, throwing "unknown module type 'Conv2D'; did you mean 'Conv2d'?".
+const ModuleDef& require_module(std::string_view name, ModuleKind kind);
+/// In alphabetical order.
+std::vector<const ModuleDef*> all_modules(ModuleKind kind);
+
+/// The def of a class M that has `using Options` (described), `static constexpr auto kName` and `kDoc`, a constructor
+/// from Options, and optionally `static constexpr bool kContainer`. Losses derive from LossModule.
+template <class M>
+ModuleDef module_def();
+
+/// Registers a file's classes: `const ModuleFamily kFamily{module_def<Linear>(), module_def<Bilinear>()};`
+class ModuleFamily {
+ public:
+  template <class... Defs>
+  explicit ModuleFamily(const Defs&... defs) {
+    (add(defs), ...);
+  }
+
+ private:
+  static void add(const ModuleDef& def);
+};
+
+/// A loss: from an input and a target to a scalar, or to a tensor when not reduced.
+class LossModule : public Module {
+ public:
+  virtual Tensor forward(const Tensor& input, const Tensor& target) = 0;
+  Value forward(const Args& args) final;
+};
+
+template <class M>
+ModuleDef module_def() {
+  using Options = typename M::Options;
+  ModuleDef def;
+  def.name = M::kName;
+  def.doc = M::kDoc;
+  def.kind = std::is_base_of_v<LossModule, M> ? ModuleKind::kLoss : ModuleKind::kModule;
+  if constexpr (requires { M::kContainer; }) def.container = M::kContainer;
+  def.attributes = &attribute_infos<Options>;
+  def.make = [](const AttributeMap& attributes, std::vector<std::string>& faults) -> std::shared_ptr<Module> {
+    Options options{};
+    const size_t before = faults.size();
+    parse_attributes(attributes, options, faults);
+    if (faults.size() > before) return nullptr;
+    return std::make_shared<M>(options);
+  };
+  return def;
+}
+
+}  // namespace tapewire
