@@ -88,6 +88,10 @@ bool BoundCall::takes(std::string_view attribute) const {
   return std::ranges::any_of(op_->attributes(), [&](const AttributeInfo& row) { return row.name == attribute; });
 }
 
+bool BoundCall::given(std::string_view attribute) const {
+  return std::ranges::any_of(slots_, [&](const Slot& slot) { return slot.attribute && slot.name == attribute; });
+}
+
 AttributeMap BoundCall::gather(std::span<const Value> values, const AttributeMap& extra) const {
   AttributeMap attributes = extra;
   Tuple spread;

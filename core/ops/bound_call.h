@@ -25,6 +25,8 @@ class BoundCall {
   /// Whether the i-th value is (part of) an attribute.
   bool is_attribute(size_t i) const { return slots_[i].attribute; }
   bool takes(std::string_view attribute) const;
+  /// Whether one of the values is (part of) that attribute.
+  bool given(std::string_view attribute) const;
 
   /// The attributes from the values that are attributes, and from `extra`. Adds faults.
   std::shared_ptr<const void> parse(std::span<const Value> values, const AttributeMap& extra,

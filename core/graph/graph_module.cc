@@ -1,0 +1,16 @@
+#include "core/graph/graph_module.h"
+
+#include "core/base/error.h"
+
+namespace tapewire {
+
+Value GraphModule::forward(const Args& args) {
+  if (!program_) fail_internal("a Graph was called before it was compiled");
+  return program_->run(args, training());
+}
+
+void GraphModule::compile(std::vector<std::string>& faults) {
+  program_.emplace(def_, this, faults);
+}
+
+}  // namespace tapewire

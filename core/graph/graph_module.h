@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/graph/program.h"
+#include "core/nn/module.h"
+
+namespace tapewire {
+
+/// A module whose forward is data: a list of calls on its children and on ops. Register children, parameters and buffers
+/// first, then compile().
+class GraphModule final : public Module {
+ public:
+  explicit GraphModule(GraphDef forward) : def_(std::move(forward)) {}
+
+  std::string_view type() const override { return "Graph"; }
+  Value forward(const Args& args) override;
+
+  /// Adds one line to `faults` for whatever in the graph does not fit; forward then must not be called.
+  void compile(std::vector<std::string>& faults);
+  const GraphDef& definition() const { return def_; }
+
+ private:
+  GraphDef def_;
+  std::optional<Program> program_;
+};
+
+}  // namespace tapewire
