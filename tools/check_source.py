@@ -38,7 +38,8 @@ def include_fault(path, target, quoted, root):
     """What is wrong with `path` including `target`, or None."""
     part, room = room_of(path)
     to_part, to_room = room_of(target)
-    if quoted and ("/" not in target or target.startswith(".")):
+    beside = (root / path).parent / target
+    if quoted and ("/" not in target or target.startswith(".")) and beside.is_file():
         return f'"{target}": our headers are included by their path from the root'
     ours = to_part in PARTS and quoted
     if ours and not (root / target).is_file():

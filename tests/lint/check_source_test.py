@@ -109,7 +109,12 @@ class CheckSource(unittest.TestCase):
         )
 
     def test_include_without_path(self):
-        self.expect("by their path", core__graph__graph_DOT_h='#include "node.h"')
+        self.expect(
+            "by their path", core__graph__node_DOT_h="#include <map>", core__graph__graph_DOT_h='#include "node.h"'
+        )
+
+    def test_library_header_without_path(self):
+        self.assertEqual(self.faults(server__hook__hook_DOT_h='#include "civetweb.h"'), [])
 
     def test_relative_include(self):
         self.expect("by their path", core__graph__graph_DOT_h='#include "../tensor/tensor.h"')
