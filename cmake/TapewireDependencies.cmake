@@ -4,7 +4,6 @@ find_package(absl REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(gRPC REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
-find_package(dnnl REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
@@ -17,7 +16,8 @@ if(TAPEWIRE_BENCH)
   find_package(benchmark REQUIRED)
 endif()
 
-# CivetWeb's package has no CMake configuration.
+# oneDNN is found where it is used, in core/kernels: its package's CMake configuration wants OpenCL's headers.
+# CivetWeb's package has none.
 find_library(CIVETWEB_LIBRARY civetweb REQUIRED)
 add_library(civetweb INTERFACE)
 target_link_libraries(civetweb INTERFACE "${CIVETWEB_LIBRARY}")
