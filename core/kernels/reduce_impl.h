@@ -12,7 +12,7 @@ namespace tapewire::kernels {
 
 /// A reduction of x: which of its dimensions are kept and which are folded, each group merged where strides allow.
 struct ReducePlan {
-  LoopNest kept;     // strides[0] of out, strides[1] of x
+  LoopNest kept;     // strides[0] of x, strides[1] of out
   LoopNest reduced;  // strides[0] of x
   int64_t outputs = 0;
   int64_t length = 0;  // elements folded into one output
@@ -20,8 +20,30 @@ struct ReducePlan {
   int64_t segments = 1;  // the outermost reduced dimension is cut into so many, merged in order
 };
 
-/// Reduced dimensions are put in the order of memory unless `ordered`. `out` has the shape that reduce.h speaks of.
-ReducePlan plan_reduction(const Tensor& x, Ints dims, const Tensor& out, bool ordered = false);
+/// `out` has the shape that reduce.h speaks of. Throws INTERNAL when its count of elements is another.
+ReducePlan plan_reduction(const Tensor& x, Ints dims, const Tensor& out);
+
+/// Converts to the dtype of `out` and puts at an element offset from its first.
+class OutputWriter {
+ public:
+  explicit OutputWriter(const Tensor& out) : data_(out.mutable_raw_data()), dtype_(out.dtype()) {}
+
+  template <class Number>
+  void put(int64_t offset, Number value) const {
+    switch (dtype_) {
+      case DType::kFloat32: static_cast<float*>(data_)[offset] = static_cast<float>(value); return;
+      case DType::kFloat64: static_cast<double*>(data_)[offset] = static_cast<double>(value); return;
+      case DType::kInt64: static_cast<int64_t*>(data_)[offset] = static_cast<int64_t>(value); return;
+      case DType::kInt32: static_cast<int32_t*>(data_)[offset] = static_cast<int32_t>(value); return;
+      case DType::kUInt8: static_cast<uint8_t*>(data_)[offset] = static_cast<uint8_t>(value); return;
+      case DType::kBool: static_cast<bool*>(data_)[offset] = value != Number{0}; return;
+    }
+  }
+
+ private:
+  void* data_;
+  DType dtype_;
+};
 
 /// Columns handled together: their accumulators stay in the first cache.
 inline constexpr int64_t kColumns = 128;
@@ -40,6 +62,7 @@ template <class R, class Finish>
 void fold(const ReducePlan& plan, const typename R::Value* x, const R& reducer, const Finish& finish) {
   using T = typename R::Value;
   using Acc = typename R::Acc;
+  if (plan.outputs == 0) return;
   const LoopNest& kept = plan.kept;
   const LoopNest& reduced = plan.reduced;
   const size_t kept_inner = kept.dims() - 1;
@@ -70,7 +93,7 @@ void fold(const ReducePlan& plan, const typename R::Value* x, const R& reducer, 
   };
   const auto fold_rows = [&](const T* base, int64_t columns, int64_t from, int64_t to, Acc* acc) {
     T scratch[kColumns];
-    const int64_t stride = kept.strides[1][kept_inner];
+    const int64_t stride = kept.strides[0][kept_inner];
     int64_t seen = 0;
     const int64_t row_stride = reduced.strides[0][inner];
     const int64_t inner_size = inner == 0 ? to - from : reduced.sizes[inner];
@@ -105,7 +128,7 @@ void fold(const ReducePlan& plan, const typename R::Value* x, const R& reducer, 
       const int64_t output = item / blocks * width + column;
       Acc acc[kColumns];
       std::fill_n(acc, columns, reducer.init());
-      const T* base = x + nest_offset(kept, 1, kept.dims(), output);
+      const T* base = x + nest_offset(kept, 0, kept.dims(), output);
       if (plan.length > 0) {
         if (plan.columns) {
           fold_rows(base, columns, from, to, acc);
@@ -117,7 +140,7 @@ void fold(const ReducePlan& plan, const typename R::Value* x, const R& reducer, 
         if (cut) {
           partial[static_cast<size_t>((output + c) * plan.segments + segment)] = acc[c];
         } else {
-          finish(nest_offset(kept, 0, kept.dims(), output + c), acc[c]);
+          finish(nest_offset(kept, 1, kept.dims(), output + c), acc[c]);
         }
       }
     }
@@ -126,7 +149,7 @@ void fold(const ReducePlan& plan, const typename R::Value* x, const R& reducer, 
   for (int64_t output = 0; output < plan.outputs; ++output) {
     Acc& acc = partial[static_cast<size_t>(output * plan.segments)];
     for (int64_t s = 1; s < plan.segments; ++s) reducer.merge(acc, (&acc)[s]);
-    finish(nest_offset(kept, 0, kept.dims(), output), acc);
+    finish(nest_offset(kept, 1, kept.dims(), output), acc);
   }
 }
 
