@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "server/codec/payload.h"
+#include "server/codec/tensor_codec.h"
+
+namespace tapewire::codec {
+
+inline constexpr int64_t kDefaultChunkBytes = int64_t{1} << 20;
+inline constexpr int64_t kMaxChunkBytes = int64_t{2} << 20;
+
+/// What a request's chunk_bytes asks for: 0 is the default; INVALID_ARGUMENT when out of range.
+int64_t decode_chunk_bytes(int64_t asked);
+
+/// Cuts tensors into chunks, in order. REQUIRES: nobody writes the tensors meanwhile (they are a snapshot).
+class ChunkReader {
+ public:
+  ChunkReader(std::vector<NamedTensor> tensors, int64_t chunk_bytes)
+      : tensors_(std::move(tensors)), chunk_bytes_(chunk_bytes) {}
+
+  /// The next chunk into an empty message; false after the last. A tensor without elements is one empty chunk.
+  bool next(v1::TensorChunk& chunk);
+
+ private:
+  std::vector<NamedTensor> tensors_;
+  int64_t chunk_bytes_;
+  size_t current_ = 0;
+  int64_t offset_ = 0;
+};
+
+/// Puts tensors together from the chunks of a stream. Throws Error; after that the stream is at its end.
+class ChunkAssembler {
+ public:
+  explicit ChunkAssembler(const Limits& limits) : limits_(limits) {}
+
+  /// The tensor that this chunk completes, if it does.
+  std::optional<NamedTensor> add(v1::TensorChunk&& chunk);
+  /// Throws when a tensor is not complete: call it at the stream's end.
+  void finish() const;
+
+ private:
+  struct Partial {
+    std::string name;
+    v1::DataType wire_dtype;
+    WireType type;
+    Shape shape;
+    int64_t bytes;
+    std::unique_ptr<std::string> payload;
+  };
+  void begin(const v1::TensorChunk& chunk);
+  void check_same(const v1::TensorChunk& chunk) const;
+
+  Limits limits_;
+  std::optional<Partial> partial_;
+  std::unordered_set<std::string> complete_;
+};
+
+}  // namespace tapewire::codec

@@ -1,0 +1,128 @@
+#include "server/codec/chunks.h"
+
+#include <cstring>
+#include <numeric>
+
+#include "gmock/gmock.h"
+
+namespace tapewire::codec {
+namespace {
+
+using testing::HasSubstr;
+
+const Limits kLimits{.max_tensor_bytes = 1 << 20};
+
+Tensor counting(Ints sizes) {
+  Tensor tensor = Tensor::empty(sizes, DType::kInt32);
+  auto* data = tensor.mutable_data<int32_t>();
+  std::iota(data, data + tensor.numel(), 0);
+  return tensor;
+}
+
+v1::TensorChunk first(const std::string& name, int64_t count, std::string data) {
+  v1::TensorChunk chunk;
+  chunk.set_name(name);
+  chunk.set_dtype(v1::DATA_TYPE_UINT8);
+  chunk.add_shape(count);
+  chunk.set_data(std::move(data));
+  return chunk;
+}
+
+v1::TensorChunk later(const std::string& name, int64_t offset, std::string data) {
+  v1::TensorChunk chunk;
+  chunk.set_name(name);
+  chunk.set_offset(offset);
+  chunk.set_data(std::move(data));
+  return chunk;
+}
+
+// The message of the error that the last of these chunks meets.
+std::string error_of(std::vector<v1::TensorChunk> chunks) {
+  ChunkAssembler assembler(kLimits);
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    try {
+      assembler.add(std::move(chunks[i]));
+    } catch (const Error& error) {
+      EXPECT_EQ(i + 1, chunks.size()) << error.message();
+      return error.message();
+    }
+  }
+  try {
+    assembler.finish();
+  } catch (const Error& error) {
+    return error.message();
+  }
+  return "no error";
+}
+
+TEST(Chunks, TensorsGoThereAndBackInAnyChunkSize) {
+  for (const int64_t bytes : {1, 3, 4, 10, 100, 1 << 20}) {
+    ChunkReader reader({{"a", counting(Shape{7, 5})}, {"none", counting(Shape{0, 3})}, {"scalar", counting(Shape{})}},
+                       bytes);
+    ChunkAssembler assembler(kLimits);
+    std::vector<NamedTensor> back;
+    for (v1::TensorChunk chunk; reader.next(chunk); chunk.Clear()) {
+      EXPECT_LE(chunk.data().size(), static_cast<size_t>(std::max<int64_t>(bytes, 4)));
+      if (auto tensor = assembler.add(std::move(chunk))) back.push_back(*std::move(tensor));
+    }
+    assembler.finish();
+    ASSERT_EQ(back.size(), 3u);
+    EXPECT_EQ(back[0].name, "a");
+    EXPECT_EQ(back[0].tensor.sizes(), (Shape{7, 5}));
+    EXPECT_EQ(std::memcmp(back[0].tensor.raw_data(), counting(Shape{35}).raw_data(), 140), 0);
+    EXPECT_EQ(back[1].tensor.sizes(), (Shape{0, 3}));
+    EXPECT_EQ(back[2].tensor.item<int>(), 0);
+  }
+}
+
+TEST(Chunks, HeaderComesOnceInTheFirstChunk) {
+  ChunkReader reader({{"a", counting(Shape{4})}}, 8);
+  v1::TensorChunk one, two, three;
+  ASSERT_TRUE(reader.next(one));
+  ASSERT_TRUE(reader.next(two));
+  EXPECT_FALSE(reader.next(three));
+  EXPECT_EQ(one.dtype(), v1::DATA_TYPE_INT32);
+  EXPECT_EQ(one.shape_size(), 1);
+  EXPECT_EQ(two.dtype(), v1::DATA_TYPE_UNSPECIFIED);
+  EXPECT_EQ(two.offset(), 8);
+}
+
+TEST(Chunks, GapsOverlapsAndStrangersAreRefused) {
+  EXPECT_EQ(error_of({first("a", 4, "xy"), later("a", 3, "z")}), "chunk of 'a': expects offset 2, got 3");
+  EXPECT_EQ(error_of({first("a", 4, "xy"), later("a", 1, "z")}), "chunk of 'a': expects offset 2, got 1");
+  EXPECT_EQ(error_of({first("a", 4, "xy"), later("b", 0, "z")}),
+            "chunk of 'a': the tensor is not complete (2 of 4 bytes), but a chunk of 'b' came");
+  EXPECT_EQ(error_of({later("a", 2, "z")}), "chunk of 'a': expects offset 0 in a tensor's first chunk, got 2");
+  EXPECT_EQ(error_of({first("a", 1, "x"), first("a", 1, "y")}), "chunk of 'a': this tensor is already complete");
+}
+
+TEST(Chunks, TooMuchAndTooLittleAreRefused) {
+  EXPECT_EQ(error_of({first("a", 4, "xy"), later("a", 2, "zzz")}),
+            "chunk of 'a': tensor uint8[4] expects 4 bytes, got 5");
+  EXPECT_EQ(error_of({first("a", 4, "xy")}),
+            "chunk of 'a': the stream ended before the tensor was complete: 2 of 4 bytes");
+  EXPECT_THAT(error_of({first("a", 4, "")}), HasSubstr("has no data"));
+  EXPECT_THAT(error_of({first("a", 1 << 21, "x")}), HasSubstr("--max_tensor_bytes"));
+  EXPECT_THAT(error_of({first("a", -4, "x")}), HasSubstr("chunk of 'a': shape"));
+}
+
+TEST(Chunks, LaterHeadersMustAgree) {
+  v1::TensorChunk same = later("a", 2, "zz"), dtype = same, shape = same;
+  same.set_dtype(v1::DATA_TYPE_UINT8);
+  same.add_shape(4);
+  EXPECT_EQ(error_of({first("a", 4, "xy"), same}), "no error");
+  dtype.set_dtype(v1::DATA_TYPE_BOOL);
+  EXPECT_EQ(error_of({first("a", 4, "xy"), dtype}), "chunk of 'a': dtype differs from the first chunk's uint8");
+  shape.add_shape(5);
+  EXPECT_EQ(error_of({first("a", 4, "xy"), shape}), "chunk of 'a': shape differs from the first chunk's [4]");
+}
+
+TEST(Chunks, ChunkBytesHaveADefaultAndARange) {
+  EXPECT_EQ(decode_chunk_bytes(0), 1 << 20);
+  EXPECT_EQ(decode_chunk_bytes(17), 17);
+  EXPECT_THROW(decode_chunk_bytes(-1), Error);
+  EXPECT_THROW(decode_chunk_bytes(kMaxChunkBytes + 1), Error);
+}
+
+}  // namespace
+}  // namespace tapewire::codec
