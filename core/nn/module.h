@@ -23,10 +23,6 @@ using ForwardHook = std::optional<Value>(Module& module, const Args& args, const
 using BackwardPreHook = std::optional<Tensors>(Module& module, const Tensors& grad_output);
 using BackwardHook = std::optional<Tensors>(Module& module, const Tensors& grad_input, const Tensors& grad_output);
 
-struct NamedTensor {
-  std::string name;
-  Tensor tensor;
-};
 struct NamedModule {
   std::string name;
   std::shared_ptr<Module> module;
@@ -114,6 +110,9 @@ class Module : public std::enable_shared_from_this<Module> {
   virtual std::string extra_repr() const { return ""; }
   /// As PyTorch prints a module, children indented by two.
   std::string repr() const;
+
+  /// Sets this module's flag alone.
+  void set_training_flag(bool training) { training_ = training; }
 
   /// The path from the root of the tree that name_tree() was called on.
   const std::string& path() const { return path_; }

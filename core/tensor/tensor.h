@@ -176,6 +176,12 @@ class Tensor {
 /// A few tensors without heap.
 using Tensors = absl::InlinedVector<Tensor, 4>;
 
+/// A parameter by its path, an input by its name.
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
 /// Values with shape and dtype, long ones cut, for messages and tests.
 std::string to_string(const Tensor& tensor);
 

@@ -1,0 +1,342 @@
+#include "server/model/build.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/suggest.h"
+#include "core/graph/graph_module.h"
+#include "core/nn/init.h"
+#include "server/model/glob.h"
+
+namespace tapewire {
+namespace {
+
+// How a module's fault begins: its path, or "model" for the root, whose path is empty.
+std::string place(const std::string& path) { return path.empty() ? "model" : path; }
+
+class TreeBuilder {
+ public:
+  TreeBuilder(const v1::ModelSpec& spec, const DefinitionLimits& limits, std::vector<std::string>& faults)
+      : spec_(spec), limits_(limits), faults_(faults) {}
+
+  std::shared_ptr<Module> build() {
+    if (spec_.functions_size() > 0) {
+      fail_with(absl::StatusCode::kUnimplemented, "functions[0]: custom Functions are not served by this version");
+    }
+    if (spec_.modules_size() == 0) {
+      faults_.push_back("modules: a model needs at least its root, whose path is \"\"");
+      return nullptr;
+    }
+    if (spec_.modules_size() > limits_.max_modules) {
+      fail("modules: ", spec_.modules_size(), " modules; at most ", limits_.max_modules);
+    }
+    for (int i = 0; i < spec_.modules_size(); ++i) add(spec_.modules(i), i);
+    const auto root = modules_.find("");
+    if (root == modules_.end()) return nullptr;
+    root->second->name_tree();
+    for (const auto& [path, graph] : graphs_) {
+      std::vector<std::string> own;
+      graph->compile(own);
+      for (const std::string& fault : own) faults_.push_back(str_cat(place(path), ": forward.", fault));
+    }
+    return root->second;
+  }
+
+ private:
+  void add(const v1::ModuleSpec& m, int index) {
+    const std::string where = str_cat("modules[", index, "]");
+    const std::string& path = m.path();
+    const auto segments = 1 + std::ranges::count(path, '.');
+    if (segments > limits_.max_path_segments) {
+      faults_.push_back(str_cat(where, ".path ", quoted(path, 40), ": ", segments, " segments; at most ",
+                                limits_.max_path_segments));
+      return;
+    }
+    if (path.empty() != (index == 0)) {
+      faults_.push_back(str_cat(where, ": the first module, and only it, is the root with path \"\", got ", quoted(path)));
+      if (index != 0) return;
+    }
+    if (modules_.contains(path)) {
+      faults_.push_back(str_cat(place(path), ": ", where, ": path is given twice"));
+      return;
+    }
+    Module* parent = nullptr;
+    if (index != 0 && !find_parent(path, where, parent)) return;
+    std::shared_ptr<Module> module = m.same_as().empty() ? make(m) : shared(m, where);
+    if (!module) module = std::make_shared<GraphModule>(GraphDef{});  // a stand-in, so that later faults show too
+    modules_[path] = module;
+    if (parent == nullptr) return;
+    try {
+      parent->register_module(path.substr(path.rfind('.') + 1), module);
+    } catch (const Error& error) {
+      faults_.push_back(str_cat(place(path), ": ", error.message()));
+    }
+  }
+
+  bool find_parent(const std::string& path, const std::string& where, Module*& parent) {
+    const size_t dot = path.rfind('.');
+    const std::string parent_path = dot == std::string::npos ? "" : path.substr(0, dot);
+    const auto found = modules_.find(parent_path);
+    if (found == modules_.end()) {
+      faults_.push_back(str_cat(where, " ", quoted(path), ": its parent ", quoted(parent_path), " is not listed before it"));
+      return false;
+    }
+    const std::string_view type = found->second->type();
+    const ModuleDef* def = find_module(type);
+    if (type != "Graph" && (def == nullptr || !def->container)) {
+      faults_.push_back(str_cat(place(path), ": its parent is a ", type, ", which takes no children"));
+      return false;
+    }
+    parent = found->second.get();
+    return true;
+  }
+
+  std::shared_ptr<Module> shared(const v1::ModuleSpec& m, const std::string& where) {
+    if (!m.type().empty() || m.attributes_size() > 0 || m.parameters_size() > 0 || m.buffers_size() > 0 || m.has_forward()) {
+      faults_.push_back(str_cat(place(m.path()), ": ", where, ": same_as stands alone; type, attributes and the rest stay empty"));
+    }
+    const auto found = modules_.find(m.same_as());
+    if (found == modules_.end()) {
+      faults_.push_back(str_cat(place(m.path()), ": same_as ", quoted(m.same_as()), " names no earlier module"));
+      return nullptr;
+    }
+    if (m.path().starts_with(m.same_as().empty() ? "" : m.same_as() + ".")) {
+      faults_.push_back(str_cat(place(m.path()), ": same_as ", quoted(m.same_as()), " would make a module its own descendant"));
+      return nullptr;
+    }
+    return found->second;
+  }
+
+  std::shared_ptr<Module> make(const v1::ModuleSpec& m) {
+    const std::string at = place(m.path());
+    const size_t before = faults_.size();
+    const AttributeMap attributes = to_attributes(m.attributes(), limits_, at, faults_);
+    if (m.type() == "Graph") return make_graph(m, attributes);
+    if (m.parameters_size() > 0 || m.buffers_size() > 0 || m.has_forward()) {
+      faults_.push_back(str_cat(at, ": parameters, buffers and forward are of a Graph only, this is a ", quoted(m.type())));
+    }
+    try {
+      const ModuleDef& def = require_module(m.type(), ModuleKind::kModule);
+      if (faults_.size() > before) return nullptr;
+      std::vector<std::string> own;
+      std::shared_ptr<Module> module = def.make(attributes, own);
+      for (const std::string& fault : own) faults_.push_back(str_cat(at, ": ", def.name, ": ", fault));
+      return module;
+    } catch (const Error& error) {
+      if (error.code() != absl::StatusCode::kInvalidArgument) throw error.within(at);
+      faults_.push_back(str_cat(at, ": ", error.message()));
+      return nullptr;
+    }
+  }
+
+  std::shared_ptr<Module> make_graph(const v1::ModuleSpec& m, const AttributeMap& attributes) {
+    const std::string at = place(m.path());
+    if (!attributes.empty()) faults_.push_back(str_cat(at, ": a Graph has no attributes, got ", quoted(attributes.begin()->first)));
+    if (!m.has_forward()) faults_.push_back(str_cat(at, ": a Graph needs a forward"));
+    auto graph = std::make_shared<GraphModule>(to_graph(m.forward(), limits_, str_cat(at, ": forward"), faults_));
+    for (int i = 0; i < m.parameters_size(); ++i) add_parameter(*graph, m.path(), m.parameters(i));
+    for (int i = 0; i < m.buffers_size(); ++i) add_buffer(*graph, m.path(), m.buffers(i));
+    graphs_.emplace_back(m.path(), graph);
+    return graph;
+  }
+
+  void add_parameter(Module& module, const std::string& path, const v1::ParameterSpec& p) {
+    const std::string full = path.empty() ? p.name() : str_cat(path, ".", p.name());
+    try {
+      Tensor tensor;
+      if (!p.same_as().empty()) {
+        const auto found = parameters_.find(p.same_as());
+        if (found == parameters_.end()) fail("same_as ", quoted(p.same_as()), " names no earlier parameter of a Graph");
+        tensor = found->second;
+        module.register_parameter(p.name(), tensor, tensor.requires_grad());
+      } else {
+        tensor = initial(p.dtype(), p.shape(), p.has_init() ? &p.init() : nullptr, full);
+        if (!is_floating(tensor.dtype())) fail("a parameter must be float32 or float64, got ", name_of(tensor.dtype()));
+        module.register_parameter(p.name(), tensor, !p.frozen());
+      }
+      parameters_[full] = tensor;
+    } catch (const Error& error) {
+      if (error.code() != absl::StatusCode::kInvalidArgument) throw error.within(full);
+      faults_.push_back(str_cat(place(full), ": ", error.message()));
+    }
+  }
+
+  void add_buffer(Module& module, const std::string& path, const v1::BufferSpec& b) {
+    const std::string full = path.empty() ? b.name() : str_cat(path, ".", b.name());
+    try {
+      module.register_buffer(b.name(), initial(b.dtype(), b.shape(), b.has_init() ? &b.init() : nullptr, full), !b.transient());
+    } catch (const Error& error) {
+      if (error.code() != absl::StatusCode::kInvalidArgument) throw error.within(full);
+      faults_.push_back(str_cat(place(full), ": ", error.message()));
+    }
+  }
+
+  // A tensor of that dtype and shape, initialised: by value, by type, or zeros.
+  Tensor initial(v1::DataType type, const google::protobuf::RepeatedField<int64_t>& shape, const v1::InitSpec* init,
+                 const std::string& at) {
+    std::vector<std::string> own;
+    const DType dtype = dtype_of(type, "dtype", own);
+    if (!own.empty()) fail(own[0]);
+    const Shape sizes(shape.begin(), shape.end());
+    if (numel_of(sizes) > limits_.max_tensor_bytes / static_cast<int64_t>(size_of(dtype))) {
+      fail_with(absl::StatusCode::kResourceExhausted, at, ": ", name_of(dtype), to_string(sizes), " is over the limit of ",
+                limits_.max_tensor_bytes, " bytes a tensor (--max_tensor_bytes)");
+    }
+    if (init != nullptr && init->has_value()) {
+      v1::Literal literal;
+      *literal.mutable_tensor() = init->value();
+      const Value value = to_value(literal, limits_, "init.value", own);
+      if (!own.empty()) fail(own[0]);
+      if (value.tensor().sizes() != sizes || value.tensor().dtype() != dtype) {
+        fail("init.value: expected ", name_of(dtype), to_string(sizes), ", got ", to_string(value.tensor().spec()));
+      }
+      return value.tensor();
+    }
+    Tensor tensor = Tensor::zeros(sizes, dtype);
+    if (init != nullptr) {
+      const AttributeMap attributes = to_attributes(init->attributes(), limits_, "init", own);
+      if (own.empty()) require_init(init->type()).apply(attributes, tensor, own);
+      if (!own.empty()) fail("init ", quoted(init->type()), ": ", own[0]);
+    }
+    return tensor;
+  }
+
+  const v1::ModelSpec& spec_;
+  const DefinitionLimits& limits_;
+  std::vector<std::string>& faults_;
+  std::map<std::string, std::shared_ptr<Module>, std::less<>> modules_;
+  std::map<std::string, Tensor, std::less<>> parameters_;
+  std::vector<std::pair<std::string, std::shared_ptr<GraphModule>>> graphs_;
+};
+
+std::vector<PortSpec> read_ports(const google::protobuf::RepeatedPtrField<v1::TensorSpec>& specs, const std::string& what,
+                                 std::vector<std::string>& faults) {
+  std::vector<PortSpec> out;
+  for (int i = 0; i < specs.size(); ++i) {
+    const std::string at = str_cat(what, "s[", i, "]");
+    PortSpec port{specs[i].name(), DType::kFloat32, Shape(specs[i].shape().begin(), specs[i].shape().end())};
+    if (port.name.empty()) port.name = i == 0 ? what : str_cat(what, "_", i);
+    if (std::ranges::find(out, port.name, &PortSpec::name) != out.end()) {
+      faults.push_back(str_cat(at, ": name ", quoted(port.name), " is given twice"));
+    }
+    port.dtype = dtype_of(specs[i].dtype(), str_cat(at, ".dtype"), faults);
+    if (static_cast<int64_t>(port.shape.size()) > kMaxDims) faults.push_back(str_cat(at, ": ", port.shape.size(), " dimensions; at most ", kMaxDims));
+    for (const int64_t size : port.shape) {
+      if (size < -1) faults.push_back(str_cat(at, ": size ", size, " in its shape; -1 stands for any"));
+    }
+    out.push_back(std::move(port));
+  }
+  return out;
+}
+
+void build_optimizer(const v1::OptimizerSpec& spec, const DefinitionLimits& limits, ModelParts& parts,
+                     std::vector<std::string>& faults) {
+  const std::vector<NamedTensor> all = parts.root->named_parameters();
+  std::set<std::string> taken;
+  std::vector<ParameterGroupSpec> groups;
+  for (int i = 0; i < spec.groups_size(); ++i) {
+    const std::string at = str_cat("optimizer.groups[", i, "]");
+    ParameterGroupSpec group;
+    group.overrides = to_attributes(spec.groups(i).attributes(), limits, at, faults);
+    for (const std::string& pattern : spec.groups(i).parameters()) {
+      bool matched = false;
+      for (const NamedTensor& p : all) {
+        if (!glob_match(pattern, p.name)) continue;
+        matched = true;
+        if (taken.insert(p.name).second) {
+          group.parameters.push_back(p);
+        } else {
+          faults.push_back(str_cat(at, ": parameter ", quoted(p.name), " appears in more than one parameter group"));
+        }
+      }
+      if (!matched) faults.push_back(str_cat(at, ": ", quoted(pattern), " matches no parameter"));
+    }
+    groups.push_back(std::move(group));
+  }
+  ParameterGroupSpec rest;
+  for (const NamedTensor& p : all) {
+    if (!taken.contains(p.name)) rest.parameters.push_back(p);
+  }
+  if (!rest.parameters.empty() || groups.empty()) groups.insert(groups.begin(), std::move(rest));
+  const AttributeMap defaults = to_attributes(spec.attributes(), limits, "optimizer", faults);
+  const OptimizerDef& def = require_optimizer(spec.type());
+  std::vector<std::string> own;
+  parts.optimizer = def.make(std::move(groups), defaults, own);
+  for (const std::string& fault : own) faults.push_back(str_cat("optimizer: ", def.name, ": ", fault));
+}
+
+// Adds what `build` throws as a fault, if the definition is to blame.
+template <class Build>
+void collecting(const std::string& at, std::vector<std::string>& faults, Build&& build) {
+  try {
+    build();
+  } catch (const Error& error) {
+    if (error.code() != absl::StatusCode::kInvalidArgument) throw error.within(at);
+    faults.push_back(str_cat(at, ": ", error.message()));
+  }
+}
+
+}  // namespace
+
+BuiltLoss build_loss(const v1::LossSpec& spec, const DefinitionLimits& limits, const std::string& path) {
+  if (spec.has_graph()) fail_with(absl::StatusCode::kUnimplemented, path, ".graph: a loss as a graph is not served by this version");
+  std::vector<std::string> own;
+  const AttributeMap attributes = to_attributes(spec.attributes(), limits, path, own);
+  const ModuleDef& def = [&]() -> const ModuleDef& {
+    try {
+      return require_module(spec.type(), ModuleKind::kLoss);
+    } catch (const Error& error) {
+      throw error.within(path);
+    }
+  }();
+  std::shared_ptr<Module> module = own.empty() ? def.make(attributes, own) : nullptr;
+  if (!own.empty()) fail(path, ": ", def.name, ": ", own[0]);
+  return {std::static_pointer_cast<LossModule>(module), spec.output()};
+}
+
+std::shared_ptr<Module> build_modules(const v1::ModelSpec& spec, const DefinitionLimits& limits) {
+  std::vector<std::string> faults;
+  std::shared_ptr<Module> root = TreeBuilder(spec, limits, faults).build();
+  throw_faults(faults);
+  return root;
+}
+
+ModelParts build_model(const v1::ModelSpec& spec, const DefinitionLimits& limits) {
+  ModelParts parts;
+  std::vector<std::string> faults;
+  parts.root = TreeBuilder(spec, limits, faults).build();
+  parts.inputs = read_ports(spec.inputs(), "input", faults);
+  parts.outputs = read_ports(spec.outputs(), "output", faults);
+  if (spec.has_loss()) {
+    collecting("model", faults, [&] { parts.loss = build_loss(spec.loss(), limits, "loss"); });
+  }
+  if (spec.has_optimizer() && parts.root && faults.empty()) {
+    collecting("optimizer", faults, [&] { build_optimizer(spec.optimizer(), limits, parts, faults); });
+  }
+  if (spec.has_scheduler()) {
+    if (!spec.has_optimizer()) faults.push_back("scheduler: needs an optimizer");
+    parts.scheduler_by_epoch = spec.scheduler().by_epoch();
+    if (parts.optimizer) {
+      collecting("scheduler", faults, [&] {
+        std::vector<std::string> own;
+        const SchedulerDef& def = require_scheduler(spec.scheduler().type());
+        const AttributeMap attributes = to_attributes(spec.scheduler().attributes(), limits, "scheduler", own);
+        if (own.empty()) parts.scheduler = def.make(*parts.optimizer, attributes, own);
+        for (const std::string& fault : own) faults.push_back(str_cat("scheduler: ", def.name, ": ", fault));
+      });
+    }
+  }
+  const v1::RuntimeSpec& runtime = spec.runtime();
+  parts.compute_threads = runtime.compute_threads();
+  if (parts.compute_threads < 0 || parts.compute_threads > 1024) {
+    faults.push_back(str_cat("runtime.compute_threads: must be between 0 (the server's default) and 1024, got ", parts.compute_threads));
+  }
+  if (runtime.on_nonfinite() != v1::NON_FINITE_UNSPECIFIED) parts.on_nonfinite = runtime.on_nonfinite();
+  if (!v1::NonFinite_IsValid(parts.on_nonfinite)) faults.push_back("runtime.on_nonfinite: unknown value");
+  throw_faults(faults);
+  return parts;
+}
+
+}  // namespace tapewire

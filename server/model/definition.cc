@@ -1,0 +1,212 @@
+#include "server/model/definition.h"
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "core/base/suggest.h"
+#include "server/codec/tensor_codec.h"
+
+namespace tapewire {
+namespace {
+
+class GraphReader {
+ public:
+  GraphReader(const DefinitionLimits& limits, std::vector<std::string>& faults) : limits_(limits), faults_(faults) {}
+
+  GraphDef read(const v1::Graph& graph, const std::string& path) {
+    GraphDef out;
+    if (graph.calls_size() > limits_.max_calls) {
+      faults_.push_back(str_cat(path, ".calls: ", graph.calls_size(), " calls; at most ", limits_.max_calls));
+      return out;
+    }
+    for (int i = 0; i < graph.inputs_size(); ++i) {
+      const v1::GraphInput& in = graph.inputs(i);
+      Value value;
+      if (in.has_default_value()) value = to_value(in.default_value(), limits_, str_cat(path, ".inputs[", i, "].default_value"), faults_);
+      out.inputs.push_back({in.name(), in.optional() || in.has_default_value(), std::move(value)});
+    }
+    for (int i = 0; i < graph.calls_size(); ++i) out.calls.push_back(call(graph.calls(i), str_cat(path, ".calls[", i, "]")));
+    out.outputs.assign(graph.outputs().begin(), graph.outputs().end());
+    return out;
+  }
+
+ private:
+  CallDef call(const v1::Call& call, const std::string& path) {
+    CallDef out;
+    switch (call.target_case()) {
+      case v1::Call::kModule:
+        out.target = CallDef::Target::kModule;
+        out.name = call.module();
+        break;
+      case v1::Call::kOp: out.name = call.op(); break;
+      case v1::Call::kFunction:
+        faults_.push_back(str_cat(path, ".function: custom Functions are not served by this version"));
+        break;
+      case v1::Call::TARGET_NOT_SET: faults_.push_back(str_cat(path, ": names no module, op or function")); break;
+    }
+    for (int i = 0; i < call.args_size(); ++i) {
+      out.args.push_back(argument(call.args(i), str_cat(path, ".args[", i, "]"), 0));
+    }
+    // Maps have no order on the wire; the names' order makes messages and results the same every time.
+    for (const auto& [name, value] : call.kwargs()) {
+      out.kwargs.emplace_back(name, argument(value, str_cat(path, ".kwargs[", quoted(name), "]"), 0));
+    }
+    std::ranges::sort(out.kwargs, {}, &std::pair<std::string, ArgumentDef>::first);
+    out.results.assign(call.results().begin(), call.results().end());
+    if (call.has_when()) out.when = condition(call.when(), str_cat(path, ".when"));
+    return out;
+  }
+
+  ConditionDef condition(const v1::Condition& when, const std::string& path) {
+    ConditionDef out;
+    switch (when.kind_case()) {
+      case v1::Condition::kPresent: out.present = when.present(); break;
+      case v1::Condition::kTraining: out.training = when.training(); break;
+      case v1::Condition::kNeedsInputGrad:
+        faults_.push_back(str_cat(path, ".needs_input_grad: only the backward graph of a custom Function has it"));
+        break;
+      case v1::Condition::KIND_NOT_SET: faults_.push_back(str_cat(path, ": names no condition")); break;
+    }
+    return out;
+  }
+
+  ArgumentDef argument(const v1::Argument& argument, const std::string& path, int depth) {
+    if (depth > limits_.max_argument_depth) {
+      faults_.push_back(str_cat(path, ": nested deeper than ", limits_.max_argument_depth, " levels"));
+      return {};
+    }
+    switch (argument.kind_case()) {
+      case v1::Argument::kRef: return {ArgumentDef::Ref{argument.ref()}};
+      case v1::Argument::kLiteral: return {to_value(argument.literal(), limits_, path, faults_)};
+      case v1::Argument::kSymbol:
+        if (argument.symbol() == v1::SYMBOL_TRAINING) return {ArgumentDef::Training{}};
+        if (argument.symbol() != v1::SYMBOL_NONE) faults_.push_back(str_cat(path, ".symbol: unknown symbol ", argument.symbol()));
+        return {};
+      case v1::Argument::kList: {
+        std::vector<ArgumentDef> items;
+        for (int i = 0; i < argument.list().items_size(); ++i) {
+          items.push_back(this->argument(argument.list().items(i), str_cat(path, "[", i, "]"), depth + 1));
+        }
+        return {std::move(items)};
+      }
+      case v1::Argument::kSlice: {
+        const v1::Slice& slice = argument.slice();
+        const auto part = [&](bool present, const v1::Argument& a, const char* name) {
+          return present ? this->argument(a, str_cat(path, ".slice.", name), depth + 1) : ArgumentDef{};
+        };
+        SliceDef out;
+        out.parts.push_back(part(slice.has_start(), slice.start(), "start"));
+        out.parts.push_back(part(slice.has_stop(), slice.stop(), "stop"));
+        out.parts.push_back(part(slice.has_step(), slice.step(), "step"));
+        return {std::move(out)};
+      }
+      case v1::Argument::KIND_NOT_SET: break;
+    }
+    faults_.push_back(str_cat(path, ": an argument must be a ref, a literal, a list, a slice or a symbol"));
+    return {};
+  }
+
+  const DefinitionLimits& limits_;
+  std::vector<std::string>& faults_;
+};
+
+}  // namespace
+
+DType dtype_of(v1::DataType type, const std::string& path, std::vector<std::string>& faults) {
+  switch (type) {
+    case v1::DATA_TYPE_FLOAT32: return DType::kFloat32;
+    case v1::DATA_TYPE_FLOAT64: return DType::kFloat64;
+    case v1::DATA_TYPE_INT64: return DType::kInt64;
+    case v1::DATA_TYPE_INT32: return DType::kInt32;
+    case v1::DATA_TYPE_UINT8: return DType::kUInt8;
+    case v1::DATA_TYPE_BOOL: return DType::kBool;
+    case v1::DATA_TYPE_FLOAT16:
+    case v1::DATA_TYPE_BFLOAT16:
+      faults.push_back(str_cat(path, ": ", v1::DataType_Name(type), " exists on the wire only; ask for float32"));
+      break;
+    default: faults.push_back(str_cat(path, ": no dtype given, or an unknown one (", static_cast<int>(type), ")"));
+  }
+  return DType::kFloat32;
+}
+
+v1::DataType data_type_of(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32: return v1::DATA_TYPE_FLOAT32;
+    case DType::kFloat64: return v1::DATA_TYPE_FLOAT64;
+    case DType::kInt64: return v1::DATA_TYPE_INT64;
+    case DType::kInt32: return v1::DATA_TYPE_INT32;
+    case DType::kUInt8: return v1::DATA_TYPE_UINT8;
+    case DType::kBool: return v1::DATA_TYPE_BOOL;
+  }
+  return v1::DATA_TYPE_UNSPECIFIED;
+}
+
+Value to_value(const v1::Literal& literal, const DefinitionLimits& limits, const std::string& path,
+               std::vector<std::string>& faults) {
+  switch (literal.kind_case()) {
+    case v1::Literal::kBoolValue: return literal.bool_value();
+    case v1::Literal::kIntValue: return static_cast<int64_t>(literal.int_value());
+    case v1::Literal::kDoubleValue: return literal.double_value();
+    case v1::Literal::kStringValue: return literal.string_value();
+    case v1::Literal::kInts: return Tuple(literal.ints().values().begin(), literal.ints().values().end());
+    case v1::Literal::kDoubles: return Tuple(literal.doubles().values().begin(), literal.doubles().values().end());
+    case v1::Literal::kDtype: return dtype_of(literal.dtype(), path, faults);
+    case v1::Literal::kTensor:
+      try {
+        return codec::decode_tensor(v1::Tensor(literal.tensor()), path, {limits.max_tensor_bytes});
+      } catch (const Error& error) {
+        faults.push_back(error.message());
+        return {};
+      }
+    case v1::Literal::KIND_NOT_SET: break;
+  }
+  faults.push_back(str_cat(path, ": a literal without a value"));
+  return {};
+}
+
+AttributeMap to_attributes(const google::protobuf::Map<std::string, v1::Literal>& attributes,
+                           const DefinitionLimits& limits, const std::string& path, std::vector<std::string>& faults) {
+  AttributeMap out;
+  for (const auto& [name, literal] : attributes) {
+    out[name] = to_value(literal, limits, str_cat(path, ": attribute ", quoted(name)), faults);
+  }
+  return out;
+}
+
+GraphDef to_graph(const v1::Graph& graph, const DefinitionLimits& limits, const std::string& path,
+                  std::vector<std::string>& faults) {
+  return GraphReader(limits, faults).read(graph, path);
+}
+
+v1::Literal to_literal(const Value& value) {
+  v1::Literal out;
+  if (value.is_bool()) out.set_bool_value(value.boolean());
+  if (value.is_int()) out.set_int_value(value.integer());
+  if (value.is_double()) out.set_double_value(value.real());
+  if (value.is_string()) out.set_string_value(value.string());
+  if (value.is_dtype()) out.set_dtype(data_type_of(value.dtype()));
+  if (value.is_tuple()) {
+    const bool ints = std::ranges::all_of(value.tuple(), [](const Value& v) { return v.is_int(); });
+    for (const Value& item : value.tuple()) {
+      if (ints) {
+        out.mutable_ints()->add_values(item.integer());
+      } else if (item.is_number()) {
+        out.mutable_doubles()->add_values(item.real());
+      }
+    }
+    if (value.tuple().empty()) out.mutable_ints();
+  }
+  return out;
+}
+
+void throw_faults(const std::vector<std::string>& faults) {
+  if (faults.empty()) return;
+  constexpr size_t kMostShown = 50;
+  if (faults.size() == 1) fail(faults[0]);
+  std::string text = str_cat(faults.size(), " faults:");
+  for (size_t i = 0; i < std::min(faults.size(), kMostShown); ++i) text += str_cat("\n  ", faults[i]);
+  if (faults.size() > kMostShown) text += str_cat("\n  and ", faults.size() - kMostShown, " more");
+  fail(text);
+}
+
+}  // namespace tapewire

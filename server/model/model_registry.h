@@ -1,0 +1,60 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "server/model/live_model.h"
+#include "server/observe/metrics.h"
+
+namespace tapewire {
+
+/// The models of a server by name. Thread-safe.
+class ModelRegistry {
+ public:
+  struct Options {
+    ModelSettings model;
+    int64_t max_models = 1000;
+  };
+
+  ModelRegistry(Options options, ComputePool& pool, Metrics& metrics);
+  /// Closes all models.
+  ~ModelRegistry();
+
+  /// Builds a model and gives it its name. INVALID_ARGUMENT (name, definition), ALREADY_EXISTS, RESOURCE_EXHAUSTED. A
+  /// definition that is only to be validated is built and let go again. Takes as long as building does.
+  std::shared_ptr<LiveModel> create(const std::string& name, const v1::ModelSpec& spec, uint64_t seed,
+                                    bool validate_only = false) TW_EXCLUDES(mutex_);
+  /// NOT_FOUND with a suggestion when there is none.
+  std::shared_ptr<LiveModel> require(const std::string& name) const TW_EXCLUDES(mutex_);
+  /// The model ends: its waiting calls fail with NOT_FOUND.
+  void remove(const std::string& name) TW_EXCLUDES(mutex_);
+  /// Models in order of name, from the first whose name is greater than `after`; at most `most`.
+  std::vector<std::shared_ptr<LiveModel>> list(const std::string& after, size_t most) const TW_EXCLUDES(mutex_);
+  size_t size() const TW_EXCLUDES(mutex_);
+  /// Tapes of all models.
+  size_t tape_count() const TW_EXCLUDES(mutex_);
+
+  const Options& options() const { return options_; }
+
+ private:
+  void sweep_loop();
+
+  const Options options_;
+  ComputePool& pool_;
+  Metrics& metrics_;
+  mutable Mutex mutex_;
+  CondVar stopping_changed_;
+  bool stopping_ TW_GUARDED_BY(mutex_) = false;
+  // A null model holds a name while its model is built.
+  std::map<std::string, std::shared_ptr<LiveModel>> models_ TW_GUARDED_BY(mutex_);
+  std::thread sweeper_;  // lets tapes go whose lease ran out
+};
+
+/// Throws INVALID_ARGUMENT unless the name is [a-z0-9][a-z0-9_.-]{0,62}.
+void check_model_name(const std::string& name);
+
+}  // namespace tapewire

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/tensor/tensor.h"
+
+namespace tapewire {
+
+/// What a Forward left on the server: the graph, held up by its outputs, and the tensors that calls may name.
+struct Tape {
+  std::string id;
+  std::vector<NamedTensor> inputs;    // leaves of this tape
+  std::vector<NamedTensor> outputs;
+  std::vector<NamedTensor> captured;  // outputs of modules, by path
+  int64_t parameter_version = 0;
+  int64_t bytes = 0;         // that only the tape keeps alive
+  bool walked = false;       // by a backward that did not retain it
+  std::chrono::seconds lease{600};
+
+  /// The tensor of that name among outputs, captured ones and inputs; undefined when there is none.
+  Tensor find(std::string_view name) const;
+};
+
+/// The tapes of one model, with their leases. Thread-safe; the tapes themselves are used in the model's turn.
+class TapeStore {
+ public:
+  using Clock = std::chrono::system_clock;
+
+  explicit TapeStore(int64_t max_tapes) : max_tapes_(max_tapes) {}
+
+  /// A row of ListTapes.
+  struct Entry {
+    std::shared_ptr<Tape> tape;
+    Clock::time_point expires;
+  };
+
+  /// RESOURCE_EXHAUSTED when there are max_tapes already. Starts the lease.
+  void add(std::shared_ptr<Tape> tape) TW_EXCLUDES(mutex_);
+  /// For a call that will use it: renews the lease, which does not run out before the pin goes. NOT_FOUND otherwise.
+  std::shared_ptr<Tape> pin(const std::string& id) TW_EXCLUDES(mutex_);
+  /// Lets the tape go; NOT_FOUND when there is none.
+  std::shared_ptr<Tape> release(const std::string& id) TW_EXCLUDES(mutex_);
+  /// Lets go all whose lease ran out, unless pinned; returns them.
+  std::vector<std::shared_ptr<Tape>> expire(Clock::time_point now) TW_EXCLUDES(mutex_);
+  std::vector<Entry> list() const TW_EXCLUDES(mutex_);
+  Clock::time_point expires(const std::string& id) const TW_EXCLUDES(mutex_);
+  size_t size() const TW_EXCLUDES(mutex_);
+  /// Throws when another tape would pass the limit: before the work is done.
+  void check_room() const TW_EXCLUDES(mutex_);
+
+ private:
+  const int64_t max_tapes_;
+  mutable Mutex mutex_;
+  std::map<std::string, Entry> tapes_ TW_GUARDED_BY(mutex_);
+};
+
+/// Bytes of the storages that the graph behind `roots` saved, each once, without those in `known`.
+int64_t tape_bytes(const std::vector<NamedTensor>& roots, const std::vector<const Storage*>& known);
+
+/// 128 random bits as hexadecimal text, from the system's generator: nobody guesses it.
+std::string unguessable_id();
+
+}  // namespace tapewire

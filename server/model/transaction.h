@@ -1,0 +1,49 @@
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "server/model/live_model.h"
+
+namespace tapewire {
+
+/// What a call must leave as it found it if it fails: module buffers, gradients, random state. Holds shares of bytes, so
+/// a change copies first. Parameters and optimizer state need no share: an optimizer's step is the last thing that a call
+/// does, and fails before its first write or not at all.
+class LiveModel::Transaction {
+ public:
+  explicit Transaction(LiveModel& model);
+  /// Puts everything back, unless commit() was called.
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  void commit() { committed_ = true; }
+
+ private:
+  struct Saved {
+    Tensor tensor;
+    Ref<Buffer> bytes;
+  };
+
+  LiveModel& model_;
+  bool committed_ = false;
+  Generator::State random_;
+  std::vector<Saved> buffers_;
+  std::vector<Saved> gradients_;  // by parameter; undefined where there was none
+};
+
+/// Sets the training flag of the whole tree for a scope, where one is asked for.
+class LiveModel::ModeScope {
+ public:
+  ModeScope(LiveModel& model, std::optional<bool> training);
+  ~ModeScope();
+  ModeScope(const ModeScope&) = delete;
+  ModeScope& operator=(const ModeScope&) = delete;
+
+ private:
+  LiveModel& model_;
+  std::vector<bool> before_;
+};
+
+}  // namespace tapewire
