@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/autograd/hooks.h"
+#include "core/base/mutex.h"
+#include "server/hook/event.h"
+#include "server/hook/watcher.h"
+#include "server/model/live_model.h"
+
+namespace tapewire {
+
+/// What of each tensor an observing hook shows.
+struct ObserveOptions {
+  bool stats = false;
+  int histogram_bins = 0;
+  bool tensor = false;
+  int64_t max_tensor_bytes = 0;
+};
+
+/// A hook as its client asks for it.
+struct HookSpec {
+  std::string target;  // a module path, a parameter path for kTensor, or a glob of them
+  HookKind kind = HookKind::kForward;
+  ObserveOptions observe;
+  int64_t every_n_steps = 1;
+  bool prepend = false;
+  std::optional<std::chrono::milliseconds> lease;
+  std::string client_id;
+};
+
+/// A hook as it is.
+struct HookInfo {
+  std::string id;
+  HookSpec spec;
+  std::vector<std::string> matched;
+  std::optional<std::chrono::system_clock::time_point> expires;
+};
+
+/// The hooks that clients put on one model, and those who watch them. Thread-safe, but for add and remove, which take
+/// the model's turn.
+class ModelHooks : public std::enable_shared_from_this<ModelHooks> {
+ public:
+  ModelHooks(int64_t max_hooks, std::shared_ptr<ModelMetrics> metrics)
+      : max_hooks_(max_hooks), metrics_(std::move(metrics)) {}
+
+  /// Puts a hook on all that its target matches. In the model's turn. INVALID_ARGUMENT, RESOURCE_EXHAUSTED.
+  HookInfo add(LiveModel& model, HookSpec spec) TW_EXCLUDES(mutex_);
+  /// Takes it off. In the model's turn. NOT_FOUND.
+  void remove(LiveModel& model, const std::string& id) TW_EXCLUDES(mutex_);
+  /// In registration order; those whose lease ran out are gone.
+  std::vector<HookInfo> list() const TW_EXCLUDES(mutex_);
+
+  /// Begins a watch. NOT_FOUND for an id that is no hook of the model.
+  std::shared_ptr<Watcher> watch(Watcher::Options options) TW_EXCLUDES(mutex_);
+  /// The watch is over; nothing is pushed any more.
+  void unwatch(const std::shared_ptr<Watcher>& watcher) TW_EXCLUDES(mutex_);
+  /// Ends all watches with that status, and later ones at once.
+  void finish_watchers(const absl::Status& status) TW_EXCLUDES(mutex_);
+
+ private:
+  struct Entry {
+    HookInfo info;
+    std::vector<HookHandle> handles;
+  };
+  using Named = std::vector<std::pair<std::string, Tensor>>;
+
+  void attach(LiveModel& model, Entry& entry);
+  void put_on_module(const LiveModel& model, Module& module, const std::string& path, Entry& entry);
+  /// Called by the engine: makes an event of what the hook sees, if anybody watches.
+  void fire(const LiveModel& model, const HookInfo& info, const std::string& path, const Named& tensors)
+      TW_EXCLUDES(mutex_);
+  void drop_expired(LiveModel& model) TW_EXCLUDES(mutex_);
+
+  const int64_t max_hooks_;
+  const std::shared_ptr<ModelMetrics> metrics_;
+  std::atomic<int64_t> sequence_{0};
+  mutable Mutex mutex_;
+  std::vector<std::shared_ptr<Entry>> hooks_ TW_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<Watcher>> watchers_ TW_GUARDED_BY(mutex_);
+  std::optional<absl::Status> finished_ TW_GUARDED_BY(mutex_);
+};
+
+}  // namespace tapewire
