@@ -1,22 +1,25 @@
 #include "server/hook/hook_hub.h"
 
+#include "core/base/error.h"
+
 namespace tapewire {
 
 std::shared_ptr<ModelHooks> HookHub::of(const std::shared_ptr<LiveModel>& model) {
   MutexLock lock(mutex_);
-  std::shared_ptr<ModelHooks>& hooks = hooks_[model.get()];
-  if (!hooks) {
-    hooks = std::make_shared<ModelHooks>(max_hooks_, model->metrics_handle());
-    model->on_delete([this, key = model.get(), name = model->name()] {
-      std::shared_ptr<ModelHooks> ended;
-      {
-        MutexLock lock_again(mutex_);
-        ended = std::move(hooks_[key]);
-        hooks_.erase(key);
-      }
-      if (ended) ended->finish_watchers(absl::NotFoundError("model '" + name + "' was deleted"));
-    });
-  }
+  if (const auto found = hooks_.find(model.get()); found != hooks_.end()) return found->second;
+  auto hooks = std::make_shared<ModelHooks>(max_hooks_, model->metrics_handle());
+  const absl::Status deleted = absl::NotFoundError(str_cat("model '", model->name(), "' was deleted"));
+  const bool lives = model->on_delete([this, key = model.get(), deleted] {
+    std::shared_ptr<ModelHooks> ended;
+    {
+      MutexLock lock_again(mutex_);
+      ended = std::move(hooks_[key]);
+      hooks_.erase(key);
+    }
+    if (ended) ended->finish_watchers(deleted);
+  });
+  if (!lives) throw Error(deleted.code(), std::string(deleted.message()));
+  hooks_[model.get()] = hooks;
   return hooks;
 }
 

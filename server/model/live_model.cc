@@ -113,9 +113,11 @@ bool LiveModel::reads_snapshot(const ForwardArgs& args) const {
   return hook_count_ == 0 && !args.training.value_or(!all_eval_);
 }
 
-void LiveModel::on_delete(std::function<void()> callback) {
+bool LiveModel::on_delete(std::function<void()> callback) {
   MutexLock lock(info_mutex_);
+  if (closed_) return false;
   on_delete_.push_back(std::move(callback));
+  return true;
 }
 
 void LiveModel::close() {
@@ -130,6 +132,7 @@ void LiveModel::close() {
   std::vector<std::function<void()>> callbacks;
   {
     MutexLock lock(info_mutex_);
+    closed_ = true;
     callbacks.swap(on_delete_);
   }
   for (const auto& callback : callbacks) callback();

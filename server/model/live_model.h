@@ -86,7 +86,8 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
 
   /// Ends all waiting and later calls with NOT_FOUND, lets tapes go, and runs what on_delete was given.
   void close();
-  void on_delete(std::function<void()> callback) TW_EXCLUDES(info_mutex_);
+  /// False when the model was closed already; the callback then never runs.
+  bool on_delete(std::function<void()> callback) TW_EXCLUDES(info_mutex_);
   /// Lets go tapes whose lease ran out.
   void expire_tapes(TapeStore::Clock::time_point now);
 
@@ -176,6 +177,7 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   ModelInfo info_ TW_GUARDED_BY(info_mutex_);
   std::shared_ptr<const Committed> committed_ TW_GUARDED_BY(info_mutex_);
   std::vector<std::function<void()>> on_delete_ TW_GUARDED_BY(info_mutex_);
+  bool closed_ TW_GUARDED_BY(info_mutex_) = false;
 };
 
 }  // namespace tapewire
