@@ -172,12 +172,12 @@ absl::StatusOr<v1::ForwardResponse> Client::forward(v1::ForwardRequest request, 
   return connection_->change(stub, &v1::AutogradService::Stub::Forward, model, std::move(request), options);
 }
 
-absl::StatusOr<v1::ForwardResponse> Client::infer(const std::string& model, v1::Tensor input,
+absl::StatusOr<v1::ForwardResponse> Client::infer(const std::string& model, v1::NamedTensor input,
                                                   const CallOptions& options) const {
   v1::ForwardRequest request;
   request.set_model(model);
   request.set_training(false);
-  *request.add_inputs()->mutable_tensor() = std::move(input);
+  *request.add_inputs() = std::move(input);
   return forward(std::move(request), options);
 }
 

@@ -107,7 +107,7 @@ class Client {
   /// or false carries no CallId, and so runs beside others.
   absl::StatusOr<v1::ForwardResponse> forward(v1::ForwardRequest request, const CallOptions& options = {}) const;
   /// Inference on one input: training is false, no tape is kept.
-  absl::StatusOr<v1::ForwardResponse> infer(const std::string& model, v1::Tensor input,
+  absl::StatusOr<v1::ForwardResponse> infer(const std::string& model, v1::NamedTensor input,
                                             const CallOptions& options = {}) const;
   absl::StatusOr<v1::BackwardResponse> backward(v1::BackwardRequest request, const CallOptions& options = {}) const;
   absl::Status release_tape(const std::string& model, const std::string& tape_id,

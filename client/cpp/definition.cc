@@ -7,10 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 
@@ -87,12 +88,15 @@ absl::StatusOr<v1::ModelSpec> parse_definition(const std::string& text, Definiti
 }
 
 absl::StatusOr<v1::ModelSpec> read_definition(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is a directory"));
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   std::ostringstream content;
   content << file.rdbuf();
-  // Of an empty file rdbuf() sets failbit on `content`; reading a folder sets badbit on `file`.
-  if (file.bad() || !file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   const std::string text = content.str();
   const bool json = path.ends_with(".json") || begins_with_brace(text);
   return parse_definition(text, json ? DefinitionFormat::kJson : DefinitionFormat::kText, path);

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "tapewire/v1/call.pb.h"
+#include "tapewire/v1/model_service.pb.h"
+#include "tapewire/v1/tensor.pb.h"
+
+namespace tapewire::client {
+
+/// What the fake server saw of one call that changes a model.
+struct SeenCall {
+  std::string method;
+  v1::CallId call_id;
+  bool has_call_id = false;
+};
+
+/// A server in this process that speaks the contract and computes nothing: it remembers models, tapes and hooks, answers
+/// with made-up numbers, and fails, waits or misbehaves on demand. What it makes up:
+/// - Forward returns its first input as "output";
+/// - step n of a Train stream has loss 1/n;
+/// - every step sends one event a hook: "grad_output" with l2 norm n, for step n;
+/// - Evaluate's accuracy is the share of int64 targets that equal the index of their input row's largest element.
+class FakeServer {
+ public:
+  FakeServer();
+  FakeServer(const FakeServer&) = delete;
+  FakeServer& operator=(const FakeServer&) = delete;
+  ~FakeServer();
+
+  const std::string& address() const { return address_; }
+
+  void add_model(const std::string& name);
+  bool has_model(const std::string& name) const;
+  size_t hook_count() const;
+
+  /// The next `times` calls of `method` ("GetModel") fail so, before they do anything.
+  void fail_next(const std::string& method, const absl::Status& status, int times = 1);
+  /// `method` takes this long before it answers.
+  void delay(const std::string& method, absl::Duration time);
+  /// What ReadGradients streams.
+  void set_gradient_chunks(std::vector<v1::TensorChunk> chunks);
+
+  /// Train streams read this many steps before they answer, and then wait for release_train_answers.
+  void hold_train_answers(int64_t count);
+  void release_train_answers();
+  /// The n-th step (from 1) of a Train stream ends it with this error.
+  void fail_train_at(int64_t step, const absl::Status& status);
+  /// Steps received over all Train streams.
+  int64_t train_steps_received() const;
+  bool wait_for_train_steps(int64_t count) const;
+
+  /// Waits until somebody watches hooks.
+  bool wait_for_watcher() const;
+  /// Sends events as a step would.
+  void send_hook_events(int64_t step);
+  void end_watchers(const absl::Status& status);
+  /// Norms in events are reported with this many nans.
+  void set_nonfinite(int64_t nans);
+
+  std::vector<SeenCall> seen_calls() const;
+  void set_serving(bool serving);
+
+ private:
+  class Services;
+  std::unique_ptr<Services> services_;
+  std::string address_;
+};
+
+}  // namespace tapewire::client
