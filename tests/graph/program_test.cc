@@ -1,0 +1,154 @@
+#include "core/graph/program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/base/error.h"
+#include "core/graph/graph_module.h"
+#include "core/nn/linear.h"
+
+namespace tapewire {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+ArgumentDef ref(std::string name) { return {ArgumentDef::Ref{std::move(name)}}; }
+ArgumentDef literal(Value value) { return {std::move(value)}; }
+
+CallDef op(std::string name, std::vector<ArgumentDef> args, std::string result) {
+  CallDef call;
+  call.name = std::move(name);
+  call.args = std::move(args);
+  call.results = {std::move(result)};
+  return call;
+}
+
+GraphDef graph(std::vector<CallDef> calls, std::string output) {
+  return {{{"x", false, {}}}, std::move(calls), {std::move(output)}};
+}
+
+std::vector<std::string> faults_of(const GraphDef& def, Module* owner = nullptr) {
+  std::vector<std::string> faults;
+  const Program program(def, owner, faults);
+  return faults;
+}
+
+Value run(const GraphDef& def, const Args& args, bool training = false) {
+  std::vector<std::string> faults;
+  const Program program(def, nullptr, faults);
+  EXPECT_THAT(faults, testing::IsEmpty());
+  return program.run(args, training);
+}
+
+TEST(ProgramTest, RunsCallsInOrder) {
+  const GraphDef def = graph({op("mul", {ref("x"), literal(2)}, "twice"), op("add", {ref("twice"), ref("x")}, "y")}, "y");
+  EXPECT_THAT(run(def, {Tensor::of<float>({1, 2})}).tensor().to_vector<float>(), ElementsAre(3, 6));
+}
+
+TEST(ProgramTest, SizesFlowIntoAttributes) {
+  CallDef view = op("view", {ref("x"), ref("n"), literal(-1)}, "y");
+  const GraphDef def = graph({op("size", {ref("x"), literal(0)}, "n"), std::move(view)}, "y");
+  EXPECT_THAT(run(def, {Tensor::zeros({3, 2, 4})}).tensor().sizes(), ElementsAre(3, 8));
+}
+
+TEST(ProgramTest, AListArgumentMayHoldNames) {
+  ArgumentDef shape{std::vector<ArgumentDef>{ref("n"), literal(-1)}};
+  const GraphDef def = graph({op("size", {ref("x"), literal(-1)}, "n"), op("reshape", {ref("x"), shape}, "y")}, "y");
+  EXPECT_THAT(run(def, {Tensor::zeros({3, 4})}).tensor().sizes(), ElementsAre(4, 3));
+}
+
+TEST(ProgramTest, ATrainingAttributeTakesTheModeUnlessTheCallSaysOtherwise) {
+  const GraphDef def = graph({op("dropout", {ref("x"), literal(1.0)}, "y")}, "y");
+  const Tensor x = Tensor::of<float>({1, 2});
+  EXPECT_THAT(run(def, {x}, false).tensor().to_vector<float>(), ElementsAre(1, 2));
+  EXPECT_THAT(run(def, {x}, true).tensor().to_vector<float>(), ElementsAre(0, 0));
+
+  CallDef off = op("dropout", {ref("x"), literal(1.0)}, "y");
+  off.kwargs.emplace_back("training", literal(false));
+  EXPECT_THAT(run(graph({std::move(off)}, "y"), {x}, true).tensor().to_vector<float>(), ElementsAre(1, 2));
+}
+
+TEST(ProgramTest, ACallWhoseConditionIsNotMetGivesNone) {
+  CallDef call = op("neg", {ref("x")}, "y");
+  call.when = ConditionDef{.present = {}, .training = true};
+  const GraphDef def = graph({std::move(call)}, "y");
+  EXPECT_TRUE(run(def, {Tensor::of<float>({1})}, false).is_none());
+  EXPECT_TRUE(run(def, {Tensor::of<float>({1})}, true).is_tensor());
+}
+
+TEST(ProgramTest, AnOptionalInputIsItsDefaultWhenLeftOut) {
+  GraphDef def = graph({op("mul", {ref("x"), ref("factor")}, "y")}, "y");
+  def.inputs.push_back({"factor", true, Value(3)});
+  EXPECT_THAT(run(def, {Tensor::of<float>({2})}).tensor().to_vector<float>(), ElementsAre(6));
+}
+
+TEST(ProgramTest, EveryFaultIsReportedWithItsPlace) {
+  GraphDef def = graph({op("rellu", {ref("x")}, "a"), op("softmax", {ref("x"), literal("one")}, "b"),
+                        op("relu", {ref("xx")}, "x"), op("add", {ref("x")}, "c"),
+                        op("max_pool2d", {ref("x")}, "d")},
+                       "z");
+  const std::vector<std::string> faults = faults_of(def);
+  EXPECT_THAT(faults, Contains(HasSubstr("calls[0]: unknown op 'rellu'; did you mean 'relu'?")));
+  EXPECT_THAT(faults, Contains(HasSubstr("calls[1]: softmax: attribute 'dim': expected an int, got string 'one'")));
+  EXPECT_THAT(faults, Contains(HasSubstr("calls[2].args[0]: unknown name 'xx'; did you mean 'x'?")));
+  EXPECT_THAT(faults, Contains(HasSubstr("calls[2].results: name 'x' is bound twice")));
+  EXPECT_THAT(faults, Contains(HasSubstr("calls[3]: add: missing argument 'other'")));
+  EXPECT_THAT(faults, Contains(HasSubstr("calls[4]: max_pool2d: missing argument 'kernel_size'")));
+  EXPECT_THAT(faults, Contains(HasSubstr("outputs[0]: unknown name 'z'")));
+}
+
+TEST(ProgramTest, AFailureNamesTheCall) {
+  const GraphDef def = graph({op("mm", {ref("x"), ref("x")}, "y")}, "y");
+  try {
+    run(def, {Tensor::zeros({2, 3})});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr("calls[0]: mm: mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)"));
+  }
+}
+
+std::shared_ptr<GraphModule> net() {
+  CallDef call;
+  call.target = CallDef::Target::kModule;
+  call.name = "fc";
+  call.args = {ref("x")};
+  call.results = {"y"};
+  auto module = std::make_shared<GraphModule>(graph({std::move(call)}, "y"));
+  module->register_module("fc", std::make_shared<Linear>(4, 2));
+  std::vector<std::string> faults;
+  module->compile(faults);
+  EXPECT_THAT(faults, testing::IsEmpty());
+  module->name_tree();
+  return module;
+}
+
+TEST(GraphModuleTest, CallsItsChildren) {
+  EXPECT_THAT((*net())(Tensor::zeros({3, 4})).sizes(), ElementsAre(3, 2));
+}
+
+TEST(GraphModuleTest, AnErrorInAChildNamesTheChild) {
+  try {
+    (*net())(Tensor::zeros({3, 5}));
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message(), "fc: linear expects input [*, 4], got [3, 5]");
+  }
+}
+
+TEST(GraphModuleTest, AnUnknownChildIsAFault) {
+  CallDef call;
+  call.target = CallDef::Target::kModule;
+  call.name = "fc2";
+  call.args = {ref("x")};
+  call.results = {"y"};
+  auto module = std::make_shared<GraphModule>(graph({std::move(call)}, "y"));
+  module->register_module("fc1", std::make_shared<Linear>(4, 2));
+  std::vector<std::string> faults;
+  module->compile(faults);
+  EXPECT_THAT(faults, ElementsAre("calls[0]: unknown module 'fc2'; did you mean 'fc1'?"));
+}
+
+}  // namespace
+}  // namespace tapewire
