@@ -22,7 +22,7 @@ target_compile_options(tapewire_warnings INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # Masks of vectors read well without parentheses (a | b ? x : y); libstdc++ 12 itself uses what it deprecates.
   target_compile_options(tapewire_warnings INTERFACE
-    -Wthread-safety -Wno-bitwise-conditional-parentheses -Wno-error=deprecated-declarations)
+    -Wthread-safety -Wno-bitwise-conditional-parentheses -Wno-deprecated-declarations)
 endif()
 add_library(tapewire_flags INTERFACE)
 target_link_libraries(tapewire_flags INTERFACE tapewire_warnings)
