@@ -10,8 +10,9 @@ namespace tapewire::client {
 void add_source_options(CLI::App& command, DataSource& source, const std::string& prefix, const std::string& of) {
   const std::string group = of + " data (name it in one way)";
   command
-      .add_option("--" + prefix + "data", source.data,
-                  "Folder of IDX files named like MNIST's (*train-images-idx3-ubyte[.gz], test or t10k), or a .csv file")
+      .add_option(
+          "--" + prefix + "data", source.data,
+          "Folder of IDX files named like MNIST's (*train-images-idx3-ubyte[.gz], test or t10k), or a .csv file")
       ->group(group);
   command.add_option("--" + prefix + "images", source.images, "IDX file of images, gzipped or not")->group(group);
   command.add_option("--" + prefix + "labels", source.labels, "IDX file of labels, gzipped or not")->group(group);
@@ -40,8 +41,8 @@ void check_source(const DataSource& source, const std::string& prefix, bool need
   const int ways = !source.data.empty() + (!source.images.empty() || !source.labels.empty()) +
                    (!source.inputs.empty() || !source.targets.empty());
   if (ways != 1) {
-    fail_usage(absl::StrCat("data is named by one of ", dashed, "data, ", dashed, "images and ", dashed, "labels, ", dashed,
-                            "inputs and ", dashed, "targets"));
+    fail_usage(absl::StrCat("data is named by one of ", dashed, "data, ", dashed, "images and ", dashed, "labels, ",
+                            dashed, "inputs and ", dashed, "targets"));
   }
   if (source.images.empty() && !source.labels.empty()) fail_usage(dashed + "labels needs " + dashed + "images");
   if (source.inputs.empty() && !source.targets.empty()) fail_usage(dashed + "targets needs " + dashed + "inputs");

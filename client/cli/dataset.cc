@@ -71,7 +71,7 @@ void set_inputs(Dataset& dataset, v1::Tensor array, const DataOptions& options) 
 }
 
 void set_targets(Dataset& dataset, v1::Tensor array) {
-  dataset.targets = is_floating(array) ? to_float32(array, 1, 0)
+  dataset.targets = is_floating(array)                     ? to_float32(array, 1, 0)
                     : array.dtype() == v1::DATA_TYPE_INT64 ? std::move(array)
                                                            : to_int64(array);
 }
@@ -86,8 +86,8 @@ absl::StatusOr<Dataset> load_pair(const std::string& inputs_path, const std::str
   auto targets = read_array(targets_path, parse);
   if (!targets.ok()) return targets.status();
   if (targets->shape(0) != dataset.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(targets_path, " holds ", targets->shape(0), " samples, ",
-                                                   inputs_path, " holds ", dataset.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat(targets_path, " holds ", targets->shape(0), " samples, ", inputs_path, " holds ", dataset.size()));
   }
   set_targets(dataset, *std::move(targets));
   return dataset;
@@ -100,8 +100,8 @@ absl::StatusOr<Dataset> load_csv(const std::string& path, const DataOptions& opt
   const int64_t columns = table->shape(1);
   const int64_t target_columns = options.class_targets ? 1 : options.target_columns;
   if (target_columns >= columns) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, " has ", columns, " columns, of which ", target_columns, " are targets: no inputs are left"));
+    return absl::InvalidArgumentError(absl::StrCat(path, " has ", columns, " columns, of which ", target_columns,
+                                                   " are targets: no inputs are left"));
   }
   const auto values = *view<double>(*table);
   std::vector<float> inputs;

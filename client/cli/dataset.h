@@ -16,8 +16,8 @@ enum class Split { kTrain, kTest };
 
 /// Where samples come from; one of the ways of naming files is used.
 struct DataSource {
-  std::string data;            // a folder of IDX files named as MNIST's, or a .csv file
-  std::string images, labels;  // IDX files
+  std::string data;             // a folder of IDX files named as MNIST's, or a .csv file
+  std::string images, labels;   // IDX files
   std::string inputs, targets;  // .npy files
 
   bool empty() const { return data.empty() && images.empty() && inputs.empty(); }
@@ -26,7 +26,7 @@ struct DataSource {
 struct DataOptions {
   double mean = 0;  // of pixels, after scaling them to 0 .. 1
   double std = 1;
-  int target_columns = 1;   // the last of a .csv file's
+  int target_columns = 1;      // the last of a .csv file's
   bool class_targets = false;  // the last column of a .csv file is a class
 };
 
@@ -39,9 +39,7 @@ struct Dataset {
 
   int64_t size() const { return inputs.shape(0); }
   /// int64 classes, one a sample.
-  bool has_classes() const {
-    return targets && targets->dtype() == v1::DATA_TYPE_INT64 && targets->shape_size() == 1;
-  }
+  bool has_classes() const { return targets && targets->dtype() == v1::DATA_TYPE_INT64 && targets->shape_size() == 1; }
   /// The samples at these rows. `input_name` is the model's.
   Batch batch(std::span<const int64_t> rows, const std::string& input_name) const;
 };

@@ -56,7 +56,8 @@ void add_eval_command(CLI::App& app, Session& session) {
   const auto args = std::make_shared<EvalArgs>();
   command.add_option("MODEL", args->model, "The model")->required();
   command.add_option("--batch", args->batch, "Samples a message")->check(CLI::PositiveNumber)->capture_default_str();
-  command.add_option("--metric", args->metrics, "Metrics (default: accuracy for classes)")->delimiter(',')
+  command.add_option("--metric", args->metrics, "Metrics (default: accuracy for classes)")
+      ->delimiter(',')
       ->allow_extra_args(false);
   add_source_options(command, args->source, "", "Test");
   add_data_options(command, args->data);

@@ -47,7 +47,8 @@ void GradientWatch::stop() {
   if (watcher_) watcher_->cancel();
   if (thread_.joinable()) thread_.join();
   // With the model or the server gone there is nothing left to remove.
-  for (const auto& id : hook_ids_) client_.remove_hook(model_, id, {.timeout = absl::Seconds(5), .wait_token = {}}).IgnoreError();
+  for (const auto& id : hook_ids_)
+    client_.remove_hook(model_, id, {.timeout = absl::Seconds(5), .wait_token = {}}).IgnoreError();
 }
 
 void GradientWatch::follow() {
@@ -94,7 +95,8 @@ std::vector<std::optional<double>> GradientWatch::take_means(int64_t step) {
   std::unique_lock lock(mutex_);
   // An event may carry the number of the step it belongs to or of the one before: steps count when they end.
   changed_.wait_for(lock, kLag, [&] {
-    return ended_ || std::all_of(layers_.begin(), layers_.end(), [&](const auto& entry) { return entry.second.step + 1 >= step; });
+    return ended_ || std::all_of(layers_.begin(), layers_.end(),
+                                 [&](const auto& entry) { return entry.second.step + 1 >= step; });
   });
   std::vector<std::optional<double>> means;
   for (const auto& path : paths_) {

@@ -49,7 +49,8 @@ std::string action_text(const v1::Hook& hook) {
   if (hook.has_delegate()) return "delegate";
   std::vector<std::string> parts;
   if (hook.observe().stats()) parts.emplace_back("stats");
-  if (hook.observe().histogram_bins() > 0) parts.push_back(absl::StrCat("histogram of ", hook.observe().histogram_bins()));
+  if (hook.observe().histogram_bins() > 0)
+    parts.push_back(absl::StrCat("histogram of ", hook.observe().histogram_bins()));
   if (hook.observe().tensor()) parts.emplace_back("tensors");
   return absl::StrCat("observe ", absl::StrJoin(parts, ", "));
 }
@@ -114,11 +115,10 @@ struct WatchArgs {
   std::string slow = "drop";
 };
 
-const std::vector<Column> kEventColumns{{"step", Align::kRight, 7},  {"path", Align::kLeft, 16},
-                                        {"kind", Align::kLeft, 12},  {"tensor", Align::kLeft, 13},
-                                        {"shape", Align::kLeft, 18}, {"l2 norm", Align::kRight, 10},
-                                        {"mean", Align::kRight, 10}, {"std", Align::kRight, 10},
-                                        {"min..max", Align::kLeft, 0}};
+const std::vector<Column> kEventColumns{
+    {"step", Align::kRight, 7},   {"path", Align::kLeft, 16},  {"kind", Align::kLeft, 12},
+    {"tensor", Align::kLeft, 13}, {"shape", Align::kLeft, 18}, {"l2 norm", Align::kRight, 10},
+    {"mean", Align::kRight, 10},  {"std", Align::kRight, 10},  {"min..max", Align::kLeft, 0}};
 
 std::string range_text(const v1::TensorStats& stats) {
   std::string text = absl::StrCat(number(stats.min()), "..", number(stats.max()));
@@ -168,7 +168,8 @@ void watch(const Session& session, const WatchArgs& args) {
     } else {
       print_event(session, *event);
       if (event->dropped() > dropped) {
-        session.console.err() << "tapewire: " << event->dropped() - dropped << " events dropped: this watcher is slow\n";
+        session.console.err() << "tapewire: " << event->dropped() - dropped
+                              << " events dropped: this watcher is slow\n";
       }
       dropped = event->dropped();
     }
@@ -198,8 +199,11 @@ void add_hooks_command(CLI::App& app, Session& session) {
   const auto args = std::make_shared<AddArgs>();
   adding.add_option("MODEL", args->model, "The model")->required();
   adding.add_option("TARGET", args->target, "Module path or glob of them; of a tensor hook, a parameter")->required();
-  adding.add_option("--kind", args->kind, "When it fires")->check(CLI::IsMember(names_of(kKinds)))->capture_default_str();
-  adding.add_option("--histogram", args->histogram_bins, "Also a histogram of this many bins")->check(CLI::PositiveNumber);
+  adding.add_option("--kind", args->kind, "When it fires")
+      ->check(CLI::IsMember(names_of(kKinds)))
+      ->capture_default_str();
+  adding.add_option("--histogram", args->histogram_bins, "Also a histogram of this many bins")
+      ->check(CLI::PositiveNumber);
   adding.add_flag("--tensor", args->tensor, "Also the whole tensors (seen with watch --json)");
   adding.add_option("--max-tensor-bytes", args->max_tensor_bytes, "Larger tensors come without their data")
       ->check(CLI::PositiveNumber);
@@ -222,7 +226,8 @@ void add_hooks_command(CLI::App& app, Session& session) {
   watching.add_option("--count", watched->count, "Stop after this many events")->check(CLI::PositiveNumber);
   watching.add_option("--buffer", watched->buffer, "Events that the server keeps for a slow watcher")
       ->check(CLI::PositiveNumber);
-  watching.add_option("--slow", watched->slow, "What a slow watcher meets: drop the oldest events, block the model, fail")
+  watching
+      .add_option("--slow", watched->slow, "What a slow watcher meets: drop the oldest events, block the model, fail")
       ->check(CLI::IsMember(names_of(kSlow)))
       ->capture_default_str();
   watching.callback([&session, watched] { session.command = [&session, watched] { watch(session, *watched); }; });
@@ -231,7 +236,8 @@ void add_hooks_command(CLI::App& app, Session& session) {
   const auto ids = std::make_shared<std::vector<std::string>>();
   removing.add_option("MODEL", *model, "The model")->required();
   removing.add_option("HOOK", *ids, "Hook ids")->required();
-  removing.callback([&session, model, ids] { session.command = [&session, model, ids] { remove(session, *model, *ids); }; });
+  removing.callback(
+      [&session, model, ids] { session.command = [&session, model, ids] { remove(session, *model, *ids); }; });
 }
 
 }  // namespace tapewire::client

@@ -12,7 +12,7 @@ volatile std::sig_atomic_t signalled = 0;
 void remember(int /*signal*/) { signalled = 1; }
 
 void handle(void (*handler)(int), int flags) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = handler;
   action.sa_flags = flags;
   sigaction(SIGINT, &action, nullptr);

@@ -24,8 +24,8 @@ struct CreateArgs {
 void create(const Session& session, const CreateArgs& args) {
   const v1::ModelSpec spec = from_file(read_definition(args.file));
   const Client client = session.connect();
-  const v1::Model model = from_server(
-      client.create_model(args.name, spec, {.seed = args.seed, .validate_only = args.validate_only}));
+  const v1::Model model =
+      from_server(client.create_model(args.name, spec, {.seed = args.seed, .validate_only = args.validate_only}));
   if (session.json) {
     Json json = to_json(model);
     json.erase("spec");
@@ -131,8 +131,9 @@ void add_models_command(CLI::App& app, Session& session) {
   const auto definition = std::make_shared<bool>(false);
   showing.add_option("NAME", *name, "The model")->required();
   showing.add_flag("--definition", *definition, "Print its definition, as 'models create -f' reads it");
-  showing.callback(
-      [&session, name, definition] { session.command = [&session, name, definition] { show(session, *name, *definition); }; });
+  showing.callback([&session, name, definition] {
+    session.command = [&session, name, definition] { show(session, *name, *definition); };
+  });
 
   CLI::App& deleting = *models.add_subcommand("delete", "Delete models");
   const auto names = std::make_shared<std::vector<std::string>>();

@@ -69,7 +69,8 @@ absl::StatusOr<v1::Tensor> parse_npy(std::string_view content, const std::string
   const size_t version = byte(6);
   if (version < 1 || version > 3) return bad(name, absl::StrCat(".npy version ", version, "; known are 1 to 3"));
   const size_t start = version == 1 ? 10 : 12;
-  const size_t length = version == 1 ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
+  const size_t length =
+      version == 1 ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
   if (length > content.size() - start) return bad(name, "the .npy header is cut short");
   const std::string_view header = content.substr(start, length);
 

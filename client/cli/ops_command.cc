@@ -60,8 +60,9 @@ std::string signature(const v1::Operator& op) {
     parts.push_back(input.optional() ? absl::StrCat("[", name, "]") : name);
   }
   for (const auto& attribute : op.attributes()) {
-    parts.push_back(attribute.required() ? attribute.name()
-                                         : absl::StrCat(attribute.name(), "=", literal_text(attribute.default_value())));
+    parts.push_back(attribute.required()
+                        ? attribute.name()
+                        : absl::StrCat(attribute.name(), "=", literal_text(attribute.default_value())));
   }
   return absl::StrCat(op.name(), "(", absl::StrJoin(parts, ", "), ")");
 }
@@ -100,15 +101,16 @@ void ops(const Session& session, const std::string& pattern, const std::string& 
                absl::StrCat("nothing in the catalogue has \"", pattern, "\" in its name"));
   }
   Table table({{"name"}, {"kind"}, {"what it computes"}});
-  for (const auto& op : operators) table.add({op.name(), kind_name(op.kind()), op.doc().substr(0, op.doc().find('\n'))});
+  for (const auto& op : operators)
+    table.add({op.name(), kind_name(op.kind()), op.doc().substr(0, op.doc().find('\n'))});
   table.print(session.console);
 }
 
 }  // namespace
 
 void add_ops_command(CLI::App& app, Session& session) {
-  CLI::App& command =
-      *app.add_subcommand("ops", "The catalogue of ops, modules, losses, optimizers and schedulers that the server has");
+  CLI::App& command = *app.add_subcommand(
+      "ops", "The catalogue of ops, modules, losses, optimizers and schedulers that the server has");
   const auto pattern = std::make_shared<std::string>();
   const auto kind = std::make_shared<std::string>();
   command.add_option("PATTERN", *pattern, "Part of a name; a whole name shows its attributes");

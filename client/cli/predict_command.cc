@@ -36,8 +36,8 @@ std::vector<Prediction> predict_rows(const Client& client, const v1::Model& mode
   std::vector<Prediction> all;
   for (size_t at = 0; at < rows.size(); at += kBatch) {
     const auto some = rows.subspan(at, std::min(kBatch, rows.size() - at));
-    const auto answer = from_server(
-        client.infer(model.name(), named(input_name(model), gather_rows(data.inputs, some))));
+    const auto answer =
+        from_server(client.infer(model.name(), named(input_name(model), gather_rows(data.inputs, some))));
     if (answer.outputs().empty()) {
       throw Exit(ExitCode::kFailed, absl::StatusCode::kInternal, "the model gave no output");
     }

@@ -25,8 +25,8 @@ absl::StatusOr<std::vector<Prediction>> predictions_of(const v1::Tensor& output,
   auto values = to_doubles(output);
   if (!values.ok()) return values.status();
   if (output.shape_size() == 0 || output.shape(0) != samples || values->empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the output's shape ", shape_text_of(output), " does not begin with the number of samples, ", samples));
+    return absl::InvalidArgumentError(absl::StrCat("the output's shape ", shape_text_of(output),
+                                                   " does not begin with the number of samples, ", samples));
   }
   const size_t width = values->size() / static_cast<size_t>(samples);
   std::vector<Prediction> predictions;

@@ -17,8 +17,8 @@ struct Prediction {
   double probability = 0;
 };
 
-/// The largest of `scores` and its probability. Scores that are probabilities (none negative, summing to 1) stay; logits
-/// and log-probabilities go through softmax, which is exp for the latter. REQUIRES: scores are not empty.
+/// The largest of `scores` and its probability. Scores that are probabilities (none negative, summing to 1) stay;
+/// logits and log-probabilities go through softmax, which is exp for the latter. REQUIRES: scores are not empty.
 Prediction classify(std::span<const double> scores);
 
 /// One prediction a row of the output ([N] or [N, ...]). INVALID_ARGUMENT if it does not hold `samples` rows.

@@ -22,7 +22,7 @@ struct CloseGzip {
 absl::StatusOr<std::string> read_data_file(const std::string& path, size_t max_bytes) {
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  struct stat info {};
+  struct stat info{};
   if (fstat(descriptor, &info) == 0 && S_ISDIR(info.st_mode)) {
     close(descriptor);
     return absl::InvalidArgumentError(absl::StrCat(path, " is a directory"));

@@ -36,14 +36,17 @@ void add_train_command(CLI::App& app, Session& session) {
   CLI::App& command = *app.add_subcommand("train", "Train a model over one stream of steps; a line an epoch");
   const auto args = std::make_shared<TrainArgs>();
   command.add_option("MODEL", args->model, "The model")->required();
-  command.add_option("--epochs", args->epochs, "Passes over the data")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--epochs", args->epochs, "Passes over the data")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command.add_option("--batch", args->batch, "Samples a step")->check(CLI::PositiveNumber)->capture_default_str();
   command.add_option("--lr", args->learning_rate, "Learning rate instead of the definition's")
       ->check(CLI::PositiveNumber);
   command
-      .add_option("--lr-schedule", args->schedule,
-                  "definition: what its scheduler says, or --lr throughout; linear: falls from --lr (or the definition's) to 0 "
-                  "over the run")
+      .add_option(
+          "--lr-schedule", args->schedule,
+          "definition: what its scheduler says, or --lr throughout; linear: falls from --lr (or the definition's) to 0 "
+          "over the run")
       ->check(CLI::IsMember({"definition", "linear"}))
       ->capture_default_str();
   command.add_option("--clip-norm", args->clip_norm, "Clip the gradient to this norm")->check(CLI::PositiveNumber);
@@ -51,10 +54,13 @@ void add_train_command(CLI::App& app, Session& session) {
   command.add_option("--in-flight", args->in_flight, "Steps sent ahead of their answers")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  command.add_option("--watch", args->watch, "Module paths, comma separated: show the norms of their gradients, and fail if they are not finite")
+  command
+      .add_option("--watch", args->watch,
+                  "Module paths, comma separated: show the norms of their gradients, and fail if they are not finite")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command.add_option("--metric", args->metrics, "Metrics of the evaluation (default: accuracy for classes)")->delimiter(',')
+  command.add_option("--metric", args->metrics, "Metrics of the evaluation (default: accuracy for classes)")
+      ->delimiter(',')
       ->allow_extra_args(false);
   command.add_flag("--no-eval", args->no_eval, "Do not evaluate the test files of a --data folder");
   add_source_options(command, args->source, "", "Training");

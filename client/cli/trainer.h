@@ -31,8 +31,8 @@ struct TrainArgs {
   std::vector<std::string> metrics;
 };
 
-/// One run of `tapewire train`: the epochs of a model over one Train stream, with a row of a table (or a line of JSON) for
-/// each. Everything passed in outlives it. Methods throw Exit.
+/// One run of `tapewire train`: the epochs of a model over one Train stream, with a row of a table (or a line of JSON)
+/// for each. Everything passed in outlives it. Methods throw Exit.
 class Trainer {
  public:
   Trainer(const Session& session, const TrainArgs& args, const Client& client, v1::Model model, const Dataset& train,

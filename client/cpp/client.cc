@@ -29,8 +29,8 @@ grpc::ChannelArguments channel_arguments(const ClientOptions& options) {
   arguments.SetMaxReceiveMessageSize(options.max_message_bytes);
   arguments.SetMaxSendMessageSize(options.max_message_bytes);
   if (options.keepalive != absl::InfiniteDuration()) {
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(std::min<int64_t>(
-                                                     absl::ToInt64Milliseconds(options.keepalive), INT32_MAX)));
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS,
+                     static_cast<int>(std::min<int64_t>(absl::ToInt64Milliseconds(options.keepalive), INT32_MAX)));
   }
   arguments.SetUserAgentPrefix("tapewire-cpp");
   return arguments;
@@ -38,7 +38,8 @@ grpc::ChannelArguments channel_arguments(const ClientOptions& options) {
 
 /// Waits until the channel is connected, or has failed to and is not to be waited for.
 bool connected(grpc::Channel& channel, const ClientOptions& options) {
-  const auto deadline = absl::ToChronoTime(std::min(absl::Now() + options.connect_timeout, absl::Now() + absl::Hours(24)));
+  const auto deadline =
+      absl::ToChronoTime(std::min(absl::Now() + options.connect_timeout, absl::Now() + absl::Hours(24)));
   for (auto state = channel.GetState(true); state != GRPC_CHANNEL_READY; state = channel.GetState(true)) {
     if (state == GRPC_CHANNEL_TRANSIENT_FAILURE && !options.wait_for_server) return false;
     if (!channel.WaitForStateChange(state, deadline)) return false;
@@ -120,8 +121,7 @@ absl::StatusOr<std::vector<v1::Model>> Client::list_models(int page_size, const 
   v1::ListModelsRequest request;
   request.set_page_size(page_size);
   while (true) {
-    auto page =
-        connection_->call(connection_->models(), &v1::ModelService::Stub::ListModels, request, deadline);
+    auto page = connection_->call(connection_->models(), &v1::ModelService::Stub::ListModels, request, deadline);
     if (!page.ok()) return page.status();
     for (auto& model : *page->mutable_models()) models.push_back(std::move(model));
     if (page->next_page_token().empty()) return models;
@@ -238,8 +238,8 @@ absl::Status Client::zero_grad(const std::string& model, const CallOptions& opti
 
 absl::StatusOr<v1::StepInfo> Client::step(v1::StepRequest request, const CallOptions& options) const {
   const std::string model = request.model();
-  auto response =
-      connection_->change(connection_->autograd(), &v1::AutogradService::Stub::Step, model, std::move(request), options);
+  auto response = connection_->change(connection_->autograd(), &v1::AutogradService::Stub::Step, model,
+                                      std::move(request), options);
   if (!response.ok()) return response.status();
   return std::move(*response->mutable_info());
 }
@@ -339,14 +339,13 @@ absl::StatusOr<bool> Client::check_health(const std::string& service, const Call
   HealthCheckRequest request;
   request.set_value(service);
   HealthCheckResponse response;
-  const absl::Status status =
-      connection_->retry(connection_->deadline(options), [&](grpc::ClientContext* context) {
-        grpc::TemplatedGenericStub<HealthCheckRequest, HealthCheckResponse> stub(connection_->channel());
-        std::promise<grpc::Status> done;
-        stub.UnaryCall(context, "/grpc.health.v1.Health/Check", {}, &request, &response,
-                       [&done](grpc::Status result) { done.set_value(std::move(result)); });
-        return to_status(done.get_future().get());
-      });
+  const absl::Status status = connection_->retry(connection_->deadline(options), [&](grpc::ClientContext* context) {
+    grpc::TemplatedGenericStub<HealthCheckRequest, HealthCheckResponse> stub(connection_->channel());
+    std::promise<grpc::Status> done;
+    stub.UnaryCall(context, "/grpc.health.v1.Health/Check", {}, &request, &response,
+                   [&done](grpc::Status result) { done.set_value(std::move(result)); });
+    return to_status(done.get_future().get());
+  });
   if (!status.ok()) return status;
   return response.value() == kHealthServing;
 }

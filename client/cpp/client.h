@@ -103,8 +103,8 @@ class Client {
 
   // Autograd
 
-  /// Runs the model. With keep_tape the answer names a tape for backward. A forward without tape and with training unset
-  /// or false carries no CallId, and so runs beside others.
+  /// Runs the model. With keep_tape the answer names a tape for backward. A forward without tape and with training
+  /// unset or false carries no CallId, and so runs beside others.
   absl::StatusOr<v1::ForwardResponse> forward(v1::ForwardRequest request, const CallOptions& options = {}) const;
   /// Inference on one input: training is false, no tape is kept.
   absl::StatusOr<v1::ForwardResponse> infer(const std::string& model, v1::NamedTensor input,
@@ -144,9 +144,9 @@ class Client {
   // Server
 
   absl::StatusOr<v1::GetServerInfoResponse> server_info(const CallOptions& options = {}) const;
-  absl::StatusOr<std::vector<v1::Operator>> list_operators(
-      v1::OperatorKind kind = v1::OPERATOR_KIND_UNSPECIFIED, const std::string& name_contains = {},
-      const CallOptions& options = {}) const;
+  absl::StatusOr<std::vector<v1::Operator>> list_operators(v1::OperatorKind kind = v1::OPERATOR_KIND_UNSPECIFIED,
+                                                           const std::string& name_contains = {},
+                                                           const CallOptions& options = {}) const;
   /// Whether grpc.health.v1 reports `service` ("" is the whole server) as SERVING.
   absl::StatusOr<bool> check_health(const std::string& service = {}, const CallOptions& options = {}) const;
 

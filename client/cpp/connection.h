@@ -40,7 +40,8 @@ class Client::Connection {
     if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
   }
 
-  /// `attempt(context)` until it is OK, fails with something other than UNAVAILABLE, or has been tried max_attempts times.
+  /// `attempt(context)` until it is OK, fails with something other than UNAVAILABLE, or has been tried max_attempts
+  /// times.
   template <class Attempt>
   absl::Status retry(absl::Time deadline, const Attempt& attempt) const {
     absl::Duration pause = absl::Milliseconds(100);
@@ -70,8 +71,8 @@ class Client::Connection {
     return response;
   }
 
-  /// A unary call that changes `model`: gives the request its CallId and keeps other such calls on the model back, since
-  /// ids must arrive in order.
+  /// A unary call that changes `model`: gives the request its CallId and keeps other such calls on the model back,
+  /// since ids must arrive in order.
   template <class Stub, class Request, class Response>
   absl::StatusOr<Response> change(Stub& stub,
                                   grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),

@@ -54,7 +54,8 @@ absl::Status check_json_syntax(const std::string& text, const std::string& name)
   try {
     const auto parsed = nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
-    const auto before = text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte > 0 ? error.byte - 1 : 0, text.size()));
+    const auto before =
+        text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte > 0 ? error.byte - 1 : 0, text.size()));
     const auto line = std::count(text.begin(), before, '\n') + 1;
     const auto line_start = std::find(std::make_reverse_iterator(before), text.rend(), '\n').base();
     std::string what = error.what();

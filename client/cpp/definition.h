@@ -10,9 +10,9 @@ namespace tapewire::client {
 
 enum class DefinitionFormat { kText, kJson };
 
-/// A ModelSpec from protobuf text (as in client/examples) or protobuf JSON. `name` stands for the source in errors, which
-/// are INVALID_ARGUMENT "name:line:column: what is wrong"; unknown fields are errors. This checks the form only: whether
-/// the network makes sense, the server says (validate_only).
+/// A ModelSpec from protobuf text (as in client/examples) or protobuf JSON. `name` stands for the source in errors,
+/// which are INVALID_ARGUMENT "name:line:column: what is wrong"; unknown fields are errors. This checks the form only:
+/// whether the network makes sense, the server says (validate_only).
 absl::StatusOr<v1::ModelSpec> parse_definition(const std::string& text, DefinitionFormat format, std::string_view name);
 
 /// The same of a file: JSON if it is named *.json or begins with "{", else protobuf text. NOT_FOUND or

@@ -103,7 +103,8 @@ absl::StatusOr<int64_t> element_count(std::span<const int64_t> shape) {
     if (dim == 0) {
       empty = true;
     } else if (__builtin_mul_overflow(count, dim, &count)) {
-      return absl::InvalidArgumentError(absl::StrCat("shape ", shape_text(shape), " has more elements than int64 holds"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("shape ", shape_text(shape), " has more elements than int64 holds"));
     }
   }
   return empty ? 0 : count;
@@ -116,9 +117,9 @@ absl::Status check_tensor(const v1::Tensor& tensor) {
   if (!count.ok()) return count.status();
   // Compared by division: count * size may overflow.
   if (tensor.data().size() % size != 0 || tensor.data().size() / size != static_cast<size_t>(*count)) {
-    return absl::InvalidArgumentError(absl::StrCat(dtype_name(tensor.dtype()), " tensor of shape ", shape_text_of(tensor),
-                                                   " wants ", *count, " elements of ", size, " bytes, has ",
-                                                   tensor.data().size(), " bytes"));
+    return absl::InvalidArgumentError(absl::StrCat(dtype_name(tensor.dtype()), " tensor of shape ",
+                                                   shape_text_of(tensor), " wants ", *count, " elements of ", size,
+                                                   " bytes, has ", tensor.data().size(), " bytes"));
   }
   return absl::OkStatus();
 }

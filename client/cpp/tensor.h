@@ -63,15 +63,16 @@ std::string shape_text_of(const Message& message) {
 /// Product of the dimensions, 1 for a scalar. INVALID_ARGUMENT if one is negative or the product does not fit in int64.
 absl::StatusOr<int64_t> element_count(std::span<const int64_t> shape);
 
-/// OK if the tensor has a known dtype, a sane shape and exactly the bytes they ask for; INVALID_ARGUMENT says what is off.
+/// OK if the tensor has a known dtype, a sane shape and exactly the bytes they ask for; INVALID_ARGUMENT says what is
+/// off.
 absl::Status check_tensor(const v1::Tensor& tensor);
 
 /// A tensor of row-major bytes. Throws std::invalid_argument if their number is not what dtype and shape ask for: the
 /// caller's mistake, not an input's.
 v1::Tensor make_tensor_of_bytes(v1::DataType dtype, const Shape& shape, std::string bytes);
 
-/// A tensor of row-major values: make_tensor<float>({2, 3}, values). Throws std::invalid_argument if their number is not
-/// the product of the shape.
+/// A tensor of row-major values: make_tensor<float>({2, 3}, values). Throws std::invalid_argument if their number is
+/// not the product of the shape.
 template <class T>
 v1::Tensor make_tensor(const Shape& shape, std::span<const T> values) {
   const auto* bytes = reinterpret_cast<const char*>(values.data());
@@ -94,8 +95,8 @@ namespace detail {
 absl::Status check_view(const v1::Tensor& tensor, v1::DataType wanted);
 }  // namespace detail
 
-/// The elements, without a copy; valid while `tensor` is not changed. INVALID_ARGUMENT if the tensor is malformed or has
-/// another dtype. A bool tensor is viewed as uint8_t, since its bytes come from outside.
+/// The elements, without a copy; valid while `tensor` is not changed. INVALID_ARGUMENT if the tensor is malformed or
+/// has another dtype. A bool tensor is viewed as uint8_t, since its bytes come from outside.
 template <class T>
 absl::StatusOr<std::span<const T>> view(const v1::Tensor& tensor) {
   static_assert(!std::is_same_v<T, bool>, "view a bool tensor as uint8_t");

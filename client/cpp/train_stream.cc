@@ -10,7 +10,10 @@
 namespace tapewire::client {
 
 TrainStream::Impl::Impl(std::shared_ptr<grpc::Channel> channel, std::string model, const TrainOptions& options)
-    : stub_(std::move(channel)), model_(std::move(model)), max_in_flight_(std::max(1, options.max_in_flight)), client_id_(make_client_id()) {
+    : stub_(std::move(channel)),
+      model_(std::move(model)),
+      max_in_flight_(std::max(1, options.max_in_flight)),
+      client_id_(make_client_id()) {
   if (options.timeout != absl::InfiniteDuration()) {
     context_.set_deadline(absl::ToChronoTime(absl::Now() + options.timeout));
   }

@@ -9,7 +9,6 @@
 #include "absl/time/time.h"
 #include "tapewire/v1/autograd_service.pb.h"
 
-
 namespace grpc {
 class Channel;
 }  // namespace grpc
@@ -55,8 +54,8 @@ class TrainStream {
   /// An answer that has already come, without waiting.
   std::optional<v1::TrainStepResponse> try_read();
 
-  /// Declares the end of the steps and waits for the last answer; what has come stays readable. OK if every step written
-  /// was answered. May be called again.
+  /// Declares the end of the steps and waits for the last answer; what has come stays readable. OK if every step
+  /// written was answered. May be called again.
   absl::Status finish();
 
   /// Ends the stream now, from any thread.

@@ -137,7 +137,8 @@ TEST_F(CliTest, TrainPrintsALineAnEpoch) {
 
 TEST_F(CliTest, TrainWatchesGradientsAndTakesItsHooksAway) {
   server_.add_model("net");
-  ASSERT_EQ(run({"train", "net", "--data", data_, "--class-targets", "--epochs", "3", "--watch", "fc1,fc2", "--json"}), 0)
+  ASSERT_EQ(run({"train", "net", "--data", data_, "--class-targets", "--epochs", "3", "--watch", "fc1,fc2", "--json"}),
+            0)
       << err();
   const auto epochs = json_lines();
   ASSERT_EQ(epochs.size(), 3u);
@@ -204,8 +205,8 @@ TEST_F(CliTest, PredictOfARegressionShowsValues) {
 TEST_F(CliTest, PredictDrawsImages) {
   server_.add_model("net");
   const std::string images = folder_ + "/images";
-  std::ofstream(images, std::ios::binary) << std::string({0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 8})
-                                          << std::string(16, '\xff');
+  std::ofstream(images, std::ios::binary)
+      << std::string({0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 8}) << std::string(16, '\xff');
   ASSERT_EQ(run({"predict", "net", "--images", images, "--show", "1"}), 0) << err();
   EXPECT_THAT(out(), HasSubstr("@@@@@@@@"));
 }

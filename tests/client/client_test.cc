@@ -206,14 +206,14 @@ TEST_F(ClientTest, GradientsArePutTogetherFromTheirPieces) {
 
 TEST_F(ClientTest, BrokenGradientStreamsAreDataLoss) {
   const std::vector<std::vector<v1::TensorChunk>> broken{
-      {chunk("w", {4}, 0, "ab")},                                                     // ends early
-      {chunk("w", {4}, 0, "ab"), chunk("v", {1}, 0, "c")},                            // the next one begins early
-      {chunk("w", {4}, 0, "ab"), chunk("w", {4}, 3, "cd")},                           // a hole
-      {chunk("w", {4}, 2, "ab")},                                                     // no beginning
-      {chunk("w", {2}, 0, "abc")},                                                    // too long
-      {chunk("w", {-1}, 0, "abc")},                                                   // no shape
-      {chunk("w", {1}, 0, "a"), chunk("v", {1}, 0, "b"), chunk("w", {1}, 1, "c")},    // comes back
-      {chunk("w", {int64_t{1} << 40, int64_t{1} << 40}, 0, "a")},                     // overflows
+      {chunk("w", {4}, 0, "ab")},                                                   // ends early
+      {chunk("w", {4}, 0, "ab"), chunk("v", {1}, 0, "c")},                          // the next one begins early
+      {chunk("w", {4}, 0, "ab"), chunk("w", {4}, 3, "cd")},                         // a hole
+      {chunk("w", {4}, 2, "ab")},                                                   // no beginning
+      {chunk("w", {2}, 0, "abc")},                                                  // too long
+      {chunk("w", {-1}, 0, "abc")},                                                 // no shape
+      {chunk("w", {1}, 0, "a"), chunk("v", {1}, 0, "b"), chunk("w", {1}, 1, "c")},  // comes back
+      {chunk("w", {int64_t{1} << 40, int64_t{1} << 40}, 0, "a")},                   // overflows
   };
   for (const auto& chunks : broken) {
     server_.set_gradient_chunks(chunks);

@@ -30,8 +30,8 @@ std::string message(const absl::Status& status) { return std::string(status.mess
 
 /// A .npy file of version 1.
 std::string npy(const std::string& header, const std::string& data) {
-  return "\x93NUMPY" + bytes({1, 0, static_cast<int>(header.size() & 255), static_cast<int>(header.size() >> 8)}) + header +
-         data;
+  return "\x93NUMPY" + bytes({1, 0, static_cast<int>(header.size() & 255), static_cast<int>(header.size() >> 8)}) +
+         header + data;
 }
 
 /// A folder that goes with the test.
@@ -82,12 +82,14 @@ TEST(IdxTest, HostileFilesAreRefused) {
 
 TEST(NpyTest, ReadsWhatNumpyWrites) {
   const auto array = parse_npy(npy("{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }   \n",
-                                   bytes({1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0})), "a");
+                                   bytes({1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0})),
+                               "a");
   ASSERT_TRUE(array.ok()) << array.status();
   EXPECT_THAT(*view<int64_t>(*array), ElementsAre(1, 2));
   const auto scalar = parse_npy(npy("{'descr': '|u1', 'fortran_order': False, 'shape': (), }\n", "x"), "a");
   EXPECT_EQ(scalar->shape_size(), 0);
-  const auto matrix = parse_npy(npy("{'descr': '|b1', 'fortran_order': False, 'shape': (1, 3), }\n", bytes({0, 1, 1})), "a");
+  const auto matrix =
+      parse_npy(npy("{'descr': '|b1', 'fortran_order': False, 'shape': (1, 3), }\n", bytes({0, 1, 1})), "a");
   EXPECT_EQ(shape_text_of(*matrix), "[1, 3]");
 }
 
@@ -103,7 +105,8 @@ TEST(NpyTest, HostileFilesAreRefused) {
   EXPECT_THAT(error(npy("{'descr': '<f4', 'fortran_order': True, 'shape': (1,)}", "abcd")), HasSubstr("Fortran"));
   EXPECT_THAT(error(npy("{'descr': '<f4', 'fortran_order': False}", "abcd")), HasSubstr("no shape"));
   EXPECT_THAT(error(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (x,)}", "abcd")), HasSubstr("no shape"));
-  EXPECT_THAT(error(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", "abcd")), HasSubstr("wants 2 elements"));
+  EXPECT_THAT(error(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", "abcd")),
+              HasSubstr("wants 2 elements"));
   EXPECT_THAT(error(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", "abcd")), HasSubstr("negative"));
   EXPECT_THAT(error(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", "")),
               HasSubstr("no shape"));
@@ -152,12 +155,12 @@ const std::string kImages = bytes({0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 
 const std::string kLabels = bytes({0, 0, 8, 1, 0, 0, 0, 2, 3, 9});
 
 TEST_F(DataTest, ImagesGetAChannelAndAreNormalised) {
-  const auto data = load_dataset({.data = {}, .images = write("i", kImages), .labels = write("l", kLabels)}, Split::kTrain,
-                                 {.mean = 0.2, .std = 0.5});
+  const auto data = load_dataset({.data = {}, .images = write("i", kImages), .labels = write("l", kLabels)},
+                                 Split::kTrain, {.mean = 0.2, .std = 0.5});
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(shape_text_of(data->inputs), "[2, 1, 1, 2]");
-  EXPECT_THAT(*view<float>(data->inputs),
-              ElementsAre(testing::FloatEq(-0.4f), testing::FloatEq(1.6f), testing::FloatNear(0, 1e-6f), testing::FloatEq(0.4f)));
+  EXPECT_THAT(*view<float>(data->inputs), ElementsAre(testing::FloatEq(-0.4f), testing::FloatEq(1.6f),
+                                                      testing::FloatNear(0, 1e-6f), testing::FloatEq(0.4f)));
   EXPECT_THAT(*view<int64_t>(*data->targets), ElementsAre(3, 9));
   EXPECT_EQ(shape_text_of(*data->pixels), "[2, 1, 2]");
   EXPECT_TRUE(data->has_classes());
@@ -181,7 +184,8 @@ TEST_F(DataTest, AFolderThatLacksOrDoublesAFileIsRefused) {
 
 TEST_F(DataTest, PartnersOfDifferentLengthAreRefused) {
   const auto data = load_dataset(
-      {.data = {}, .images = write("i", kImages), .labels = write("l", bytes({0, 0, 8, 1, 0, 0, 0, 1, 3}))}, Split::kTrain, {});
+      {.data = {}, .images = write("i", kImages), .labels = write("l", bytes({0, 0, 8, 1, 0, 0, 0, 1, 3}))},
+      Split::kTrain, {});
   EXPECT_THAT(message(data.status()), HasSubstr("holds 1 samples"));
 }
 

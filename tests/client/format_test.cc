@@ -44,7 +44,9 @@ TEST(FormatTest, WidthCountsCodePoints) {
 TEST(FormatTest, WhatAServerSaysCannotDriveTheTerminal) {
   EXPECT_EQ(printable("a\033[2Jb\r\nc\td"), "a?[2Jb? c d");
   EXPECT_EQ(printable("a\nb", true), "a\nb");
-  EXPECT_EQ(printable("\xC2\x9B" "2J"), "?2J");
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "2J"),
+            "?2J");
   EXPECT_EQ(printable("∇"), "∇");
 }
 
@@ -112,8 +114,9 @@ TEST(JsonTest, MessagesKeepTheirFieldNamesAndNumbersStayNumbers) {
   info.set_step(int64_t{1} << 40);
   info.set_loss(0.5);
   (*info.mutable_metrics())["accuracy"] = 0.25;
-  EXPECT_EQ(json_line(to_json(info)),
-            R"({"step":1099511627776,"parameter_version":0,"loss":0.5,"learning_rate":0.0,"metrics":{"accuracy":0.25}})");
+  EXPECT_EQ(
+      json_line(to_json(info)),
+      R"({"step":1099511627776,"parameter_version":0,"loss":0.5,"learning_rate":0.0,"metrics":{"accuracy":0.25}})");
 }
 
 TEST(JsonTest, TensorsTimesAndEnumsAreReadable) {

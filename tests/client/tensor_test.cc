@@ -39,7 +39,8 @@ TEST(TensorTest, AViewOfAnotherDtypeIsRefused) {
 TEST(TensorTest, AViewOfMalformedBytesIsRefused) {
   v1::Tensor tensor = make_tensor<float>({2}, {1, 2});
   tensor.mutable_data()->pop_back();
-  EXPECT_THAT(std::string(view<float>(tensor).status().message()), HasSubstr("wants 2 elements of 4 bytes, has 7 bytes"));
+  EXPECT_THAT(std::string(view<float>(tensor).status().message()),
+              HasSubstr("wants 2 elements of 4 bytes, has 7 bytes"));
   tensor.mutable_data()->clear();
   EXPECT_FALSE(view<float>(tensor).ok());
 }
@@ -76,7 +77,8 @@ TEST(TensorTest, EveryDtypeConvertsToDoubles) {
   EXPECT_THAT(*to_doubles(make_tensor<int32_t>({2}, {-1, 2})), ElementsAre(-1, 2));
   EXPECT_THAT(*to_doubles(make_tensor<uint8_t>({1}, {255})), ElementsAre(255));
   // 1.0, -2.0, 65504, the smallest subnormal, infinity
-  const v1::Tensor half = make_tensor_of_bytes(v1::DATA_TYPE_FLOAT16, {5}, std::string("\x00\x3c\x00\xc0\xff\x7b\x01\x00\x00\x7c", 10));
+  const v1::Tensor half =
+      make_tensor_of_bytes(v1::DATA_TYPE_FLOAT16, {5}, std::string("\x00\x3c\x00\xc0\xff\x7b\x01\x00\x00\x7c", 10));
   EXPECT_THAT(*to_doubles(half), ElementsAre(1, -2, 65504, std::ldexp(1, -24), INFINITY));
   const v1::Tensor bfloat = make_tensor_of_bytes(v1::DATA_TYPE_BFLOAT16, {2}, std::string("\x80\x3f\x40\xc0", 4));
   EXPECT_THAT(*to_doubles(bfloat), ElementsAre(1, -3));

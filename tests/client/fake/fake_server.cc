@@ -291,8 +291,10 @@ class FakeServer::Services : public v1::ModelService::Service,
     response->set_samples(samples);
     response->set_loss(0.25);
     for (const auto& metric : metrics) {
-      if (metric != "accuracy") return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("unknown metric \"", metric, "\"")};
-      (*response->mutable_metrics())[metric] = static_cast<double>(right) / static_cast<double>(std::max<int64_t>(samples, 1));
+      if (metric != "accuracy")
+        return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("unknown metric \"", metric, "\"")};
+      (*response->mutable_metrics())[metric] =
+          static_cast<double>(right) / static_cast<double>(std::max<int64_t>(samples, 1));
     }
     return grpc::Status::OK;
   }
@@ -489,8 +491,6 @@ std::vector<SeenCall> FakeServer::seen_calls() const {
   return services_->seen;
 }
 
-void FakeServer::set_serving(bool serving) {
-  services_->server->GetHealthCheckService()->SetServingStatus(serving);
-}
+void FakeServer::set_serving(bool serving) { services_->server->GetHealthCheckService()->SetServingStatus(serving); }
 
 }  // namespace tapewire::client

@@ -20,8 +20,8 @@ struct SeenCall {
   bool has_call_id = false;
 };
 
-/// A server in this process that speaks the contract and computes nothing: it remembers models, tapes and hooks, answers
-/// with made-up numbers, and fails, waits or misbehaves on demand. What it makes up:
+/// A server in this process that speaks the contract and computes nothing: it remembers models, tapes and hooks,
+/// answers with made-up numbers, and fails, waits or misbehaves on demand. What it makes up:
 /// - Forward returns its first input as "output";
 /// - step n of a Train stream has loss 1/n;
 /// - every step sends one event a hook: "grad_output" with l2 norm n, for step n;
