@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+
+#include "absl/status/status.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/status.h"
+#include "server/observe/log.h"
+#include "server/observe/metrics.h"
+#include "server/rpc/call_context.h"
+#include "server/rpc/call_gate.h"
+#include "server/rpc/wire.h"
+
+namespace tapewire::rpc {
+
+/// What calls share: where they are counted and logged, who lets them in, how large they may be. Outlives all calls.
+struct Environment {
+  Metrics& metrics;
+  Logger& logger;
+  CallGate& gate;
+  WireLimits limits;
+};
+
+/// A method as calls need it. Outlives them.
+struct MethodInfo {
+  std::string name;  // "tapewire.v1.ModelService/CreateModel"
+  MethodMetrics* metrics = nullptr;
+  bool background = false;  // its calls keep no drain waiting
+};
+
+Context make_context(const MethodInfo& method, const grpc::CallbackServerContext& call);
+
+/// Begins when a call arrives, ends with its status: admission, metrics, log.
+class CallRecord {
+ public:
+  CallRecord(const Environment& environment, const MethodInfo& method, Context context);
+
+  const Environment& environment() const { return environment_; }
+  const Context& context() const { return context_; }
+  /// OK, or UNAVAILABLE while draining.
+  absl::Status admission() const;
+  /// The call's last word, counted and logged. A cancellation is told by its cause: the deadline, or the server's end.
+  grpc::Status close(absl::Status status);
+
+ private:
+  const Environment& environment_;
+  const MethodInfo& method_;
+  Context context_;
+  CallGate::Stay stay_;
+  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace tapewire::rpc

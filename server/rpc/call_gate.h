@@ -1,0 +1,53 @@
+#pragma once
+
+#include <list>
+#include <memory>
+
+#include "core/base/mutex.h"
+#include "server/rpc/call_context.h"
+
+namespace tapewire::rpc {
+
+/// Lets calls in and knows those that are here, so that the server can stop without breaking them off. Thread-safe.
+class CallGate {
+ public:
+  /// A call's stay; ends when destroyed. Empty: the call was not let in.
+  class Stay {
+   public:
+    Stay() = default;
+    ~Stay();
+    Stay(const Stay&) = delete;
+    Stay& operator=(const Stay&) = delete;
+    explicit operator bool() const { return gate_ != nullptr; }
+
+   private:
+    friend class CallGate;
+    CallGate* gate_ = nullptr;
+    bool background_ = false;
+    std::list<Context>::iterator self_;
+  };
+
+  /// False while draining. A `background` call (one that watches) keeps no drain waiting.
+  bool enter(const Context& call, bool background, Stay& stay) TW_EXCLUDES(mutex_);
+
+  /// Lets nobody in any more.
+  void drain() TW_EXCLUDES(mutex_);
+  bool draining() const TW_EXCLUDES(mutex_);
+  /// Waits until only background calls are here; false when `deadline` passes first.
+  bool wait_idle(CancelToken::Clock::time_point deadline) TW_EXCLUDES(mutex_);
+  /// Cancels every call that is here; from now on a cancelled call's status is UNAVAILABLE. REQUIRES: draining.
+  void cancel_all() TW_EXCLUDES(mutex_);
+  bool cancelling() const TW_EXCLUDES(mutex_);
+
+ private:
+  void leave(const Stay& stay) TW_EXCLUDES(mutex_);
+
+  mutable Mutex mutex_;
+  CondVar left_;
+  std::list<Context> calls_ TW_GUARDED_BY(mutex_);
+  int foreground_ TW_GUARDED_BY(mutex_) = 0;
+  bool draining_ TW_GUARDED_BY(mutex_) = false;
+  bool cancelling_ TW_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace tapewire::rpc

@@ -1,0 +1,93 @@
+#include "server/rpc/rpc_server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <limits>
+
+#include "core/base/strings.h"
+#include "google/protobuf/stubs/logging.h"
+#include "grpc/support/log.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/server_builder.h"
+
+namespace tapewire::rpc {
+namespace {
+
+// The libraries call back without a context.
+std::atomic<Logger*> library_logger{nullptr};
+
+void log_for_grpc(gpr_log_func_args* args) {
+  Logger* logger = library_logger.load();
+  if (logger == nullptr) return;
+  const LogLevel level = args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug;
+  logger->log(level, "grpc", {{"message", args->message}, {"file", args->file}, {"line", args->line}});
+}
+
+void log_for_protobuf(google::protobuf::LogLevel, const char* file, int line, const std::string& message) {
+  Logger* logger = library_logger.load();
+  if (logger != nullptr) logger->debug("protobuf", {{"message", message}, {"file", file}, {"line", line}});
+}
+
+}  // namespace
+
+void route_library_logs(Logger& logger) {
+  library_logger = &logger;
+  gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+  gpr_set_log_function(&log_for_grpc);
+  google::protobuf::SetLogHandler(&log_for_protobuf);
+}
+
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& address, const Environment& environment,
+                                                            std::vector<std::unique_ptr<grpc::Service>> services) {
+  std::unique_ptr<RpcServer> server(new RpcServer(environment));
+  server->services_ = std::move(services);
+  grpc::EnableDefaultHealthCheckService(true);
+  static const bool with_reflection = [] {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    return true;
+  }();
+  static_cast<void>(with_reflection);
+
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(to_string(address), grpc::InsecureServerCredentials(), &port);
+  // Ours is the limit that says which flag to set; gRPC's stands behind it for what would fill the memory.
+  const int64_t cut_off =
+      environment.limits.max_message_bytes + std::max<int64_t>(environment.limits.max_message_bytes, 4 << 20);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(std::min<int64_t>(cut_off, std::numeric_limits<int>::max())));
+  builder.SetMaxSendMessageSize(-1);
+  // Two servers on one port would each get some of the connections.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // A client whose machine is gone would hold its streams for ever.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  for (const auto& service : server->services_) builder.RegisterService(service.get());
+  server->server_ = builder.BuildAndStart();
+  if (server->server_ == nullptr || port == 0) {
+    return absl::UnavailableError(str_cat("cannot listen on ", to_string(address)));
+  }
+  server->address_ = {address.host, port};
+  server->server_->GetHealthCheckService()->SetServingStatus(true);
+  return server;
+}
+
+RpcServer::~RpcServer() {
+  if (server_ != nullptr) drain(CancelToken::Clock::now());
+}
+
+bool RpcServer::drain(CancelToken::Clock::time_point deadline) {
+  environment_.gate.drain();
+  server_->GetHealthCheckService()->SetServingStatus(false);
+  const bool complete = environment_.gate.wait_idle(deadline);
+  environment_.gate.cancel_all();
+  // The calls have been told; health watches and reflection streams, which are not ours, end here.
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
+  server_->Wait();
+  return complete;
+}
+
+}  // namespace tapewire::rpc

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/impl/service_type.h"
+#include "grpcpp/server.h"
+#include "server/observe/http_server.h"
+#include "server/rpc/call.h"
+
+namespace tapewire::rpc {
+
+/// A gRPC server of some services, with grpc.health.v1 and reflection. Its calls end before it is destroyed.
+class RpcServer {
+ public:
+  /// Listens and serves. `environment` outlives the server. UNAVAILABLE when the address cannot be had; port 0 is any.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> start(const HostPort& address, const Environment& environment,
+                                                          std::vector<std::unique_ptr<grpc::Service>> services);
+  ~RpcServer();
+  RpcServer(const RpcServer&) = delete;
+  RpcServer& operator=(const RpcServer&) = delete;
+
+  /// With the port that was bound.
+  const HostPort& address() const { return address_; }
+
+  /// Refuses new calls with UNAVAILABLE, tells health checks NOT_SERVING, waits for the calls that are here, then for
+  /// `deadline` at most; cancels what is left, and returns when the last call has ended. True when none was cut off
+  /// but streams of events.
+  bool drain(CancelToken::Clock::time_point deadline);
+
+ private:
+  explicit RpcServer(const Environment& environment) : environment_(environment) {}
+
+  const Environment& environment_;
+  HostPort address_;
+  std::vector<std::unique_ptr<grpc::Service>> services_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+/// What gRPC and protobuf say goes to `logger` from now on: gRPC's errors as warnings, the rest to debug, since the
+/// calls that they are about are logged and answered anyway. `logger` outlives all use of either.
+void route_library_logs(Logger& logger);
+
+}  // namespace tapewire::rpc

@@ -1,0 +1,169 @@
+#include "server/rpc/parse_failure.h"
+
+#include <random>
+
+#include "gmock/gmock.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "google/protobuf/stubs/logging.h"
+#include "tapewire/v1/model_service.pb.h"
+
+namespace tapewire::rpc {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr int kMaxDepth = 100;
+
+std::string describe(const std::string& bytes) {
+  return describe_parse_failure(bytes, *v1::CreateModelRequest::descriptor(), kMaxDepth);
+}
+
+bool parses(const std::string& bytes) {
+  const google::protobuf::LogSilencer quiet;
+  v1::CreateModelRequest request;
+  google::protobuf::io::ArrayInputStream array(bytes.data(), static_cast<int>(bytes.size()));
+  google::protobuf::io::CodedInputStream input(&array);
+  input.SetRecursionLimit(kMaxDepth);
+  return request.ParseFromCodedStream(&input) && input.ConsumedEntireMessage();
+}
+
+// A field that holds `payload`.
+std::string wrap(int number, const std::string& payload) {
+  std::string out;
+  google::protobuf::io::StringOutputStream stream(&out);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.WriteTag(static_cast<uint32_t>(number << 3 | 2));
+  coded.WriteVarint32(static_cast<uint32_t>(payload.size()));
+  coded.WriteString(payload);
+  coded.Trim();
+  return out;
+}
+
+// An Argument in `levels` lists, as the first argument of the third call of a Graph module's forward.
+std::string nested_argument(int levels) {
+  std::string argument = wrap(1, "x");                                     // Argument.ref
+  for (int i = 0; i < levels; ++i) argument = wrap(3, wrap(1, argument));  // Argument.list, ArgumentList.items
+  const std::string call = wrap(4, argument);                              // Call.args
+  const std::string graph = wrap(2, "") + wrap(2, "") + wrap(2, call);     // Graph.calls
+  return wrap(1, "net") + wrap(2, wrap(1, wrap(7, graph)));                // name, spec.modules[0].forward
+}
+
+v1::CreateModelRequest sample() {
+  v1::CreateModelRequest request;
+  request.set_name("net");
+  request.set_seed(7);
+  for (int i = 0; i < 3; ++i) {
+    v1::ModuleSpec& module = *request.mutable_spec()->add_modules();
+    module.set_path("fc" + std::to_string(i));
+    module.set_type("Linear");
+    (*module.mutable_attributes())["in_features"].set_int_value(10);
+    (*module.mutable_attributes())["sizes"].mutable_ints()->add_values(300);
+    (*module.mutable_attributes())["scales"].mutable_doubles()->add_values(0.5);
+    v1::Call& call = *module.mutable_forward()->add_calls();
+    call.set_op("add");
+    call.add_args()->mutable_list()->add_items()->set_ref("x");
+    call.mutable_when()->set_training(true);
+  }
+  request.mutable_call_id()->set_client_id("me");
+  return request;
+}
+
+TEST(ParseFailure, NothingIsWrongWithAValidMessage) {
+  EXPECT_EQ(describe(sample().SerializeAsString()), "");
+  EXPECT_EQ(describe(""), "");
+}
+
+TEST(ParseFailure, TooDeepSaysWhereAndHowDeep) {
+  const std::string bytes = nested_argument(10000);
+  EXPECT_FALSE(parses(bytes));
+  const std::string fault = describe(bytes);
+  EXPECT_THAT(fault, StartsWith("spec.modules[0].forward.calls[2].args[0].list.items[0].list.items[0]."));
+  EXPECT_THAT(fault, HasSubstr("…"));
+  EXPECT_THAT(fault, EndsWith(": nested deeper than 100 levels"));
+  EXPECT_LT(fault.size(), 300u);
+}
+
+TEST(ParseFailure, TheDepthThatProtobufTakesIsNoFault) {
+  int deepest = 0;
+  while (parses(nested_argument(deepest + 1))) ++deepest;
+  EXPECT_GT(deepest, 40);
+  EXPECT_EQ(describe(nested_argument(deepest)), "");
+  EXPECT_THAT(describe(nested_argument(deepest + 1)), HasSubstr("nested deeper"));
+}
+
+TEST(ParseFailure, TruncationSaysWhere) {
+  // The inner length promises more than there is, all outer ones are right.
+  const std::string bad_path = std::string("\x0a\x7f", 2) + "fc";
+  EXPECT_EQ(describe(wrap(2, wrap(1, wrap(1, "a")) + wrap(1, bad_path))),
+            "spec.modules[1].path: truncated: expects 127 bytes, got 2");
+  EXPECT_EQ(describe(wrap(1, "net").substr(0, 3)), "name: truncated: expects 3 bytes, got 1");
+  EXPECT_EQ(describe("\x18"), "seed: truncated: a number");
+}
+
+TEST(ParseFailure, MapEntriesAreNamedByTheirKey) {
+  const std::string value = wrap(5, wrap(1, "\x80"));  // ints.values: half a varint
+  const std::string entry = wrap(1, "kernel_size") + wrap(2, value);
+  EXPECT_EQ(describe(wrap(2, wrap(1, wrap(3, entry)))),
+            "spec.modules[0].attributes['kernel_size'].value.ints.values[0]: truncated: a list of numbers");
+}
+
+TEST(ParseFailure, TextMustBeUtf8) {
+  EXPECT_THAT(describe(wrap(1, "a\xff")), StartsWith("name: not UTF-8: "));
+  for (const char* text : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+    EXPECT_FALSE(parses(wrap(1, text)));
+    EXPECT_THAT(describe(wrap(1, text)), HasSubstr("UTF-8")) << testing::PrintToString(text);
+  }
+  EXPECT_EQ(describe(wrap(1, "h\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80")), "");
+}
+
+TEST(ParseFailure, MalformedFieldsAreNamedOrNumbered) {
+  EXPECT_THAT(describe(std::string("\x00", 1)), HasSubstr("no valid number"));
+  EXPECT_THAT(describe("\x0f"), HasSubstr("name: malformed: there is no such wire type"));
+  EXPECT_THAT(describe(wrap(77, "ok") + std::string("\xea\x04\x05", 3)), HasSubstr("field 77: truncated"));
+  EXPECT_THAT(describe("\x0c"), HasSubstr("a group ends that did not begin"));
+  EXPECT_THAT(describe("\x0b"), HasSubstr("a group does not end"));
+}
+
+TEST(ParseFailure, UnknownFieldsAreNoFault) {
+  EXPECT_EQ(describe(wrap(777, "anything\xff")), "");
+  EXPECT_EQ(describe("\x0b\x0c"), "");  // a group of an unknown kind
+}
+
+TEST(ParseFailure, DeepUnknownGroupsAreBounded) {
+  std::string bytes(100000, '\x0b');
+  EXPECT_FALSE(parses(bytes));
+  EXPECT_THAT(describe(bytes), EndsWith("nested deeper than 100 levels"));
+}
+
+TEST(ParseFailure, AgreesWithProtobufOnDamagedMessages) {
+  const std::string good = sample().SerializeAsString();
+  std::mt19937 random(1);  // NOLINT: the same damage each time
+  int failures = 0;
+  for (int i = 0; i < 20000; ++i) {
+    std::string bytes = good;
+    for (int edits = 1 + static_cast<int>(random() % 3); edits > 0; --edits) {
+      const size_t at = random() % bytes.size();
+      switch (random() % 3) {
+        case 0:
+          bytes[at] = static_cast<char>(random());
+          break;
+        case 1:
+          bytes.erase(at, 1 + random() % 4);
+          break;
+        default:
+          bytes.insert(at, 1, static_cast<char>(random()));
+          break;
+      }
+    }
+    const bool good_still = parses(bytes);
+    failures += !good_still;
+    ASSERT_EQ(describe(bytes).empty(), good_still) << describe(bytes) << " " << testing::PrintToString(bytes);
+  }
+  EXPECT_GT(failures, 1000);
+}
+
+}  // namespace
+}  // namespace tapewire::rpc
