@@ -48,6 +48,11 @@ class Program::Compiler {
     ++constants_;
   }
 
+  size_t drop() {
+    program_.initial_.emplace_back();
+    return program_.initial_.size() - 1;
+  }
+
   size_t look_up(const std::string& name, const std::string& where) {
     if (const auto found = slots_.find(name); found != slots_.end()) return found->second;
     std::vector<std::string_view> known;
@@ -114,7 +119,10 @@ class Program::Compiler {
     } else {
       bind_op(def, step);
     }
-    for (const std::string& name : def.results) step.results.push_back(bind(name, str_cat(where, ".results")));
+    for (const std::string& name : def.results) {
+      // An empty name drops its result.
+      step.results.push_back(name.empty() ? drop() : bind(name, str_cat(where, ".results")));
+    }
     program_.steps_.push_back(std::move(step));
   }
 
