@@ -87,7 +87,7 @@ struct AttributeType<E> {
     }
     std::string known;
     for (std::string_view n : EnumNames<E>::names) known += str_cat(known.empty() ? "" : ", ", "'", n, "'");
-    fail("expected one of ", known, ", got ", quoted(name));
+    fail("expected one of ", known, ", got ", tapewire::quoted(name));
   }
   static Value to(E v) { return std::string(EnumNames<E>::names[static_cast<size_t>(v)]); }
 };
@@ -140,7 +140,7 @@ void parse_attributes(const AttributeMap& attributes, T& out, std::vector<std::s
         faults.push_back(str_cat("attribute '", name, "': ", error.message()));
       }
     });
-    if (!known) faults.push_back(str_cat("unknown attribute ", quoted(name), did_you_mean(name, names)));
+    if (!known) faults.push_back(str_cat("unknown attribute ", tapewire::quoted(name), did_you_mean(name, names)));
   }
   for_each_field<T>([&](const auto& f) {
     if (f.required && !attributes.contains(f.name)) faults.push_back(str_cat("missing attribute '", f.name, "'"));
