@@ -138,6 +138,12 @@ void LiveModel::close() {
   for (const auto& callback : callbacks) callback();
 }
 
+void LiveModel::release_tape(const std::string& id) {
+  const std::shared_ptr<Tape> tape = tapes_.release(id);
+  metrics_->add_tapes(-1);
+  metrics_->add_tape_bytes(-tape->bytes);
+}
+
 void LiveModel::expire_tapes(TapeStore::Clock::time_point now) {
   for (const std::shared_ptr<Tape>& tape : tapes_.expire(now)) {
     metrics_->add_tapes(-1);

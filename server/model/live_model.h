@@ -13,6 +13,7 @@
 #include "core/base/random.h"
 #include "server/model/build.h"
 #include "server/model/calls.h"
+#include "server/model/once.h"
 #include "server/model/snapshot.h"
 #include "server/model/strand.h"
 #include "server/model/tape.h"
@@ -88,6 +89,8 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   void close();
   /// False when the model was closed already; the callback then never runs.
   bool on_delete(std::function<void()> callback) TW_EXCLUDES(info_mutex_);
+  /// Lets a tape go; NOT_FOUND when there is none.
+  void release_tape(const std::string& id);
   /// Lets go tapes whose lease ran out.
   void expire_tapes(TapeStore::Clock::time_point now);
 
@@ -106,6 +109,8 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   BackwardResult backward(const BackwardArgs& args);
   StepResult step(const StepArgs& args);
   StepResult train_step(const TrainStepArgs& args);
+  /// Numbered changes of clients.
+  OnceGuard& once() { return once_; }
   void set_training(bool training, const std::string& path);
   void zero_grad();
   /// Gradients of the parameters that the globs match (all when empty) and that have one; safe to read later.
@@ -164,6 +169,7 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   std::vector<NamedTensor> parameters_;
   std::vector<NamedTensor> buffers_;
   Generator generator_;
+  OnceGuard once_;
   int64_t step_ = 0;
   int64_t parameter_version_ = 0;
   bool changed_ = true;        // since the last publish

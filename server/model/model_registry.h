@@ -39,6 +39,7 @@ class ModelRegistry {
   size_t tape_count() const TW_EXCLUDES(mutex_);
 
   const Options& options() const { return options_; }
+  ComputePool& pool() const { return pool_; }
 
  private:
   void sweep_loop();

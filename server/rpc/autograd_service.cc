@@ -1,0 +1,179 @@
+#include "server/rpc/autograd_service.h"
+
+#include "core/base/error.h"
+#include "server/codec/chunks.h"
+#include "server/rpc/message.h"
+#include "server/rpc/training_calls.h"
+#include "tapewire/v1/autograd_service.pb.h"
+
+namespace tapewire::rpc {
+namespace {
+
+std::vector<std::string> strings(const google::protobuf::RepeatedPtrField<std::string>& field) {
+  return {field.begin(), field.end()};
+}
+
+ForwardArgs decode(v1::ForwardRequest&& request, const codec::Limits& limits) {
+  check_call_id(request.call_id());
+  ForwardArgs args;
+  args.inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", limits);
+  if (request.has_training()) args.training = request.training();
+  args.keep_tape = request.keep_tape();
+  if (request.has_lease()) {
+    args.lease = std::chrono::ceil<std::chrono::seconds>(decode_duration(request.lease(), "lease"));
+    if (!args.keep_tape) fail("lease: only of use with keep_tape");
+  }
+  args.inputs_require_grad = strings(request.inputs_require_grad());
+  if (!args.inputs_require_grad.empty() && !args.keep_tape) fail("inputs_require_grad: only of use with keep_tape");
+  args.capture = strings(request.capture());
+  if (request.has_seed()) args.seed = static_cast<uint64_t>(request.seed());
+  args.detect_anomaly = request.detect_anomaly();
+  return args;
+}
+
+v1::ForwardResponse encode(const ForwardResult& result, const TapeStore& tapes) {
+  v1::ForwardResponse out;
+  codec::encode_tensors(result.outputs, *out.mutable_outputs());
+  codec::encode_tensors(result.captured, *out.mutable_captured());
+  if (result.tape) *out.mutable_tape() = encode_tape(*result.tape, tapes.expires(result.tape->id));
+  out.set_parameter_version(result.parameter_version);
+  return out;
+}
+
+BackwardArgs decode(v1::BackwardRequest&& request, const codec::Limits& limits) {
+  check_call_id(request.call_id());
+  refuse_field(request.create_graph(), "create_graph");
+  BackwardArgs args;
+  args.output_grads = codec::decode_tensors(std::move(*request.mutable_output_grads()), "output_grads", limits);
+  if (request.has_loss()) args.loss = request.loss();
+  args.targets = codec::decode_tensors(std::move(*request.mutable_targets()), "targets", limits);
+  args.retain_tape = request.retain_tape();
+  args.return_input_grads = request.return_input_grads();
+  args.capture_grads = strings(request.capture_grads());
+  args.detect_anomaly = request.detect_anomaly();
+  if (request.has_expected_version()) args.expected_version = request.expected_version();
+  return args;
+}
+
+v1::BackwardResponse encode(const BackwardResult& result) {
+  v1::BackwardResponse out;
+  codec::encode_tensors(result.input_grads, *out.mutable_input_grads());
+  codec::encode_tensors(result.captured_grads, *out.mutable_captured_grads());
+  for (const auto& [name, norm] : result.gradient_norms) {
+    v1::NamedScalar* scalar = out.add_gradient_norms();
+    scalar->set_name(name);
+    scalar->set_value(norm);
+  }
+  *out.mutable_info() = encode_step(result.info);
+  return out;
+}
+
+}  // namespace
+
+AutogradService::AutogradService(const Environment& environment, const Backend& backend)
+    : RawService(environment, "tapewire.v1.AutogradService"), backend_(backend) {
+  bind_tapes();
+  bind_gradients();
+  bind_steps();
+}
+
+void AutogradService::bind_tapes() {
+  unary<v1::ForwardRequest, v1::ForwardResponse>("Forward", [this](const Context& call, auto request, auto answer) {
+    const auto model = backend_.models.require(request.model());
+    ForwardArgs args = decode(std::move(request), backend_.tensors);
+    if (!model->reads_snapshot(args)) {
+      model->submit(call->cancel(),
+                    [args = std::move(args)](LiveModel& m) { return encode(m.forward(args), m.tapes()); }, answer);
+      return;
+    }
+    model->submit_read(call->cancel(), [model, cancel = call->cancel(), args = std::move(args), answer](auto committed) {
+      if (!committed.ok()) return answer(committed.status());
+      model->run_read(cancel, *committed,
+                      [args = std::move(args), version = (*committed)->parameter_version](LiveModel& m, Module& root) {
+                        return encode(m.forward_snapshot(root, args, version), m.tapes());
+                      },
+                      answer);
+    });
+  });
+  unary<v1::BackwardRequest, v1::BackwardResponse>("Backward", [this](const Context& call, auto request, auto answer) {
+    const auto model = backend_.models.require(request.model());
+    // Pinned from now on, so that its lease does not run out while the call waits.
+    auto tape = model->tapes().pin(request.tape_id());
+    BackwardArgs args = decode(std::move(request), backend_.tensors);
+    args.tape = std::move(tape);
+    model->submit(call->cancel(), [args = std::move(args)](LiveModel& m) { return encode(m.backward(args)); }, answer);
+  });
+  unary<v1::ListTapesRequest, v1::ListTapesResponse>("ListTapes", [this](const Context& call, auto request, auto answer) {
+    backend_.models.require(request.model())
+        ->submit(call->cancel(),
+                 [](LiveModel& m) {
+                   v1::ListTapesResponse out;
+                   for (const TapeStore::Entry& entry : m.tapes().list()) *out.add_tapes() = encode_tape(*entry.tape, entry.expires);
+                   return out;
+                 },
+                 answer);
+  });
+  unary<v1::ReleaseTapeRequest, v1::ReleaseTapeResponse>(
+      "ReleaseTape", [this](const Context& call, auto request, auto answer) {
+        const auto model = backend_.models.require(request.model());
+        model->submit(call->cancel(),
+                      [id = request.tape_id()](LiveModel& m) {
+                        m.release_tape(id);
+                        return v1::ReleaseTapeResponse();
+                      },
+                      answer);
+      });
+}
+
+void AutogradService::bind_gradients() {
+  server_stream<v1::ReadGradientsRequest, v1::ReadGradientsResponse>(
+      "ReadGradients", [this](const Context& call, auto request, auto answer) {
+        const int64_t chunk_bytes = codec::decode_chunk_bytes(request.chunk_bytes());
+        backend_.models.require(request.model())
+            ->submit(call->cancel(),
+                     [globs = strings(request.parameters()), chunk_bytes](LiveModel& m) {
+                       auto reader = std::make_shared<codec::ChunkReader>(m.read_gradients(globs), chunk_bytes);
+                       return MessageSource<v1::ReadGradientsResponse>(
+                           [reader]() -> absl::StatusOr<std::optional<v1::ReadGradientsResponse>> {
+                             v1::ReadGradientsResponse out;
+                             if (!reader->next(*out.mutable_chunk())) return std::nullopt;
+                             return std::optional(std::move(out));
+                           });
+                     },
+                     answer);
+      });
+  unary<v1::ZeroGradRequest, v1::ZeroGradResponse>("ZeroGrad", [this](const Context& call, auto request, auto answer) {
+    check_call_id(request.call_id());
+    backend_.models.require(request.model())
+        ->submit(call->cancel(),
+                 [](LiveModel& m) {
+                   m.zero_grad();
+                   return v1::ZeroGradResponse();
+                 },
+                 answer);
+  });
+}
+
+void AutogradService::bind_steps() {
+  unary<v1::StepRequest, v1::StepResponse>("Step", [this](const Context& call, auto request, auto answer) {
+    check_call_id(request.call_id(), true);
+    const auto model = backend_.models.require(request.model());
+    model->submit(call->cancel(),
+                  [args = decode_step(request), id = request.call_id()](LiveModel& m) {
+                    v1::StepResponse out;
+                    *out.mutable_info() =
+                        encode_step(m.once().run(id.client_id(), id.sequence(), [&] { return m.step(args); }));
+                    return out;
+                  },
+                  answer);
+  });
+  unary<v1::TrainStepRequest, v1::TrainStepResponse>("TrainStep", [this](const Context& call, auto request, auto answer) {
+    const auto model = backend_.models.require(request.model());
+    submit_train_step(model, call->cancel(), std::move(request), backend_.tensors, answer);
+  });
+  bidi<v1::TrainRequest, v1::TrainResponse>("Train", [this](const Context& call) { return make_train_handler(backend_, call); });
+  client_stream<v1::EvaluateRequest, v1::EvaluateResponse>(
+      "Evaluate", [this](const Context& call) { return make_evaluate_handler(backend_, call); });
+}
+
+}  // namespace tapewire::rpc

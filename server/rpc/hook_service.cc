@@ -1,0 +1,174 @@
+#include "server/rpc/hook_service.h"
+
+#include "core/base/error.h"
+#include "server/rpc/message.h"
+#include "tapewire/v1/hook_service.pb.h"
+
+namespace tapewire::rpc {
+namespace {
+
+constexpr int kMostBins = 4096;
+constexpr int kDefaultBuffer = 1024;
+constexpr int kMostBuffer = 1 << 16;
+
+v1::HookKind encode_kind(HookKind kind) {
+  return static_cast<v1::HookKind>(static_cast<int>(kind) + v1::HOOK_KIND_FORWARD_PRE);
+}
+
+HookSpec decode_hook(const v1::Hook& hook, const std::string& client_id, const codec::Limits& limits) {
+  if (hook.has_transform()) refuse_field(true, "hook.transform");
+  if (hook.has_delegate()) refuse_field(true, "hook.delegate");
+  if (!hook.id().empty() || hook.matched_size() > 0 || hook.has_expire_time() || !hook.client_id().empty()) {
+    fail("hook: id, client_id, matched and expire_time are output only");
+  }
+  if (!hook.has_observe()) fail("hook.action: none is given; observe shows what passes");
+  if (hook.kind() <= v1::HOOK_KIND_UNSPECIFIED || !v1::HookKind_IsValid(hook.kind())) {
+    fail("hook.kind: none is given, or an unknown one (", static_cast<int>(hook.kind()), ")");
+  }
+  const v1::Observe& observe = hook.observe();
+  if (observe.histogram_bins() < 0 || observe.histogram_bins() > kMostBins) {
+    fail("hook.observe.histogram_bins: must be between 0 and ", kMostBins, ", got ", observe.histogram_bins());
+  }
+  if (observe.max_tensor_bytes() < 0) fail("hook.observe.max_tensor_bytes: must not be negative, got ", observe.max_tensor_bytes());
+  if (hook.every_n_steps() < 0) fail("hook.every_n_steps: must not be negative, got ", hook.every_n_steps());
+  HookSpec spec;
+  spec.target = hook.target();
+  spec.kind = static_cast<HookKind>(hook.kind() - v1::HOOK_KIND_FORWARD_PRE);
+  spec.observe = {observe.stats(), observe.histogram_bins(), observe.tensor(),
+                  observe.max_tensor_bytes() == 0 ? limits.max_tensor_bytes : observe.max_tensor_bytes()};
+  spec.every_n_steps = hook.every_n_steps() == 0 ? 1 : hook.every_n_steps();
+  spec.prepend = hook.prepend();
+  if (hook.has_lease()) spec.lease = decode_duration(hook.lease(), "hook.lease");
+  spec.client_id = client_id;
+  return spec;
+}
+
+v1::Hook encode_hook(const HookInfo& info) {
+  v1::Hook out;
+  out.set_id(info.id);
+  out.set_target(info.spec.target);
+  out.set_kind(encode_kind(info.spec.kind));
+  v1::Observe* observe = out.mutable_observe();
+  observe->set_stats(info.spec.observe.stats);
+  observe->set_histogram_bins(info.spec.observe.histogram_bins);
+  observe->set_tensor(info.spec.observe.tensor);
+  observe->set_max_tensor_bytes(info.spec.observe.max_tensor_bytes);
+  out.set_every_n_steps(static_cast<int32_t>(info.spec.every_n_steps));
+  out.set_prepend(info.spec.prepend);
+  out.set_client_id(info.spec.client_id);
+  if (info.spec.lease) {
+    out.mutable_lease()->set_seconds(info.spec.lease->count() / 1000);
+    out.mutable_lease()->set_nanos(static_cast<int32_t>(info.spec.lease->count() % 1000 * 1'000'000));
+  }
+  for (const std::string& path : info.matched) out.add_matched(path);
+  if (info.expires) *out.mutable_expire_time() = encode_time(*info.expires);
+  return out;
+}
+
+void encode_stats(const kernels::Stats& stats, v1::TensorStats& out) {
+  out.set_count(stats.count);
+  out.set_mean(stats.mean);
+  out.set_std(stats.std);
+  out.set_min(stats.min);
+  out.set_max(stats.max);
+  out.set_l2_norm(stats.l2_norm);
+  out.set_zeros(stats.zeros);
+  out.set_nans(stats.nans);
+  out.set_infs(stats.infs);
+  if (stats.counts.empty()) return;
+  for (const double edge : stats.edges) out.mutable_histogram()->add_edges(edge);
+  for (const int64_t count : stats.counts) out.mutable_histogram()->add_counts(count);
+}
+
+v1::WatchHooksResponse encode_event(const Watcher::Next& next) {
+  v1::WatchHooksResponse response;
+  v1::HookEvent& out = *response.mutable_event();
+  out.set_hook_id(next.event->hook_id);
+  out.set_path(next.event->path);
+  out.set_kind(encode_kind(next.event->kind));
+  out.set_step(next.event->step);
+  out.set_sequence(next.event->sequence);
+  out.set_dropped(next.dropped);
+  *out.mutable_time() = encode_time(next.event->time);
+  for (const ObservedTensor& seen : next.event->tensors) {
+    v1::ObservedTensor* tensor = out.add_tensors();
+    tensor->set_name(seen.name);
+    tensor->set_none(seen.none);
+    if (seen.none) continue;
+    codec::encode_spec(seen.name, seen.spec, *tensor->mutable_spec());
+    if (seen.stats) encode_stats(*seen.stats, *tensor->mutable_stats());
+    if (seen.tensor.defined()) codec::encode_tensor(seen.tensor, *tensor->mutable_tensor());
+  }
+  return response;
+}
+
+Watcher::Options decode_watch(const v1::WatchHooksRequest& request) {
+  refuse_field(request.slow_watcher() == v1::SLOW_WATCHER_BLOCK, "slow_watcher (SLOW_WATCHER_BLOCK)");
+  refuse_field(request.has_block_timeout(), "block_timeout");
+  if (!v1::SlowWatcher_IsValid(request.slow_watcher())) fail("slow_watcher: unknown value ", static_cast<int>(request.slow_watcher()));
+  if (request.buffer_events() < 0 || request.buffer_events() > kMostBuffer) {
+    fail("buffer_events: must be between 0 (the default, ", kDefaultBuffer, ") and ", kMostBuffer, ", got ", request.buffer_events());
+  }
+  Watcher::Options options;
+  options.hook_ids.insert(request.hook_ids().begin(), request.hook_ids().end());
+  options.buffer_events = static_cast<size_t>(request.buffer_events() == 0 ? kDefaultBuffer : request.buffer_events());
+  if (request.slow_watcher() == v1::SLOW_WATCHER_FAIL) options.slow = SlowWatcher::kFail;
+  return options;
+}
+
+}  // namespace
+
+HookService::HookService(const Environment& environment, const Backend& backend)
+    : RawService(environment, "tapewire.v1.HookService"), backend_(backend) {
+  unary<v1::RegisterHookRequest, v1::RegisterHookResponse>(
+      "RegisterHook", [this](const Context& call, auto request, auto answer) {
+        check_call_id(request.call_id());
+        const auto model = backend_.models.require(request.model());
+        const auto hooks = backend_.hooks.of(model);
+        model->submit(call->cancel(),
+                      [hooks, spec = decode_hook(request.hook(), request.call_id().client_id(), backend_.tensors)](LiveModel& m) {
+                        v1::RegisterHookResponse out;
+                        *out.mutable_hook() = encode_hook(hooks->add(m, spec));
+                        return out;
+                      },
+                      answer);
+      });
+  unary<v1::ListHooksRequest, v1::ListHooksResponse>("ListHooks", [this](const Context&, auto request, auto answer) {
+    v1::ListHooksResponse out;
+    for (const HookInfo& info : backend_.hooks.of(backend_.models.require(request.model()))->list()) *out.add_hooks() = encode_hook(info);
+    answer(std::move(out));
+  });
+  unary<v1::RemoveHookRequest, v1::RemoveHookResponse>(
+      "RemoveHook", [this](const Context& call, auto request, auto answer) {
+        const auto model = backend_.models.require(request.model());
+        const auto hooks = backend_.hooks.of(model);
+        model->submit(call->cancel(),
+                      [hooks, id = request.hook_id()](LiveModel& m) {
+                        hooks->remove(m, id);
+                        return v1::RemoveHookResponse();
+                      },
+                      answer);
+      });
+  event_stream<v1::WatchHooksRequest, v1::WatchHooksResponse>(
+      "WatchHooks", [this](const Context& call, auto request, auto stream) {
+        const auto hooks = backend_.hooks.of(backend_.models.require(request.model()));
+        const auto watcher = hooks->watch(decode_watch(request));
+        call->cancel()->on_cancel([hooks, watcher] {
+          hooks->unwatch(watcher);
+          watcher->finish(absl::CancelledError("the watch was cancelled"));
+        });
+        stream.open([watcher]() -> std::optional<v1::WatchHooksResponse> {
+          const auto next = watcher->pop();
+          if (!next) return std::nullopt;
+          return encode_event(*next);
+        });
+        const auto news = [stream, watcher] {
+          stream.notify();
+          if (const auto end = watcher->finished()) stream.finish(*end);
+        };
+        watcher->on_news(news);
+        news();
+      });
+}
+
+}  // namespace tapewire::rpc

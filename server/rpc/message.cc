@@ -1,0 +1,78 @@
+#include "server/rpc/message.h"
+
+#include "core/base/error.h"
+
+namespace tapewire::rpc {
+
+google::protobuf::Timestamp encode_time(std::chrono::system_clock::time_point time) {
+  using std::chrono::nanoseconds;
+  using std::chrono::seconds;
+  const auto since = time.time_since_epoch();
+  const auto whole = std::chrono::floor<seconds>(since);
+  google::protobuf::Timestamp out;
+  out.set_seconds(whole.count());
+  out.set_nanos(static_cast<int32_t>(std::chrono::duration_cast<nanoseconds>(since - whole).count()));
+  return out;
+}
+
+std::chrono::milliseconds decode_duration(const google::protobuf::Duration& duration, std::string_view where) {
+  constexpr int64_t kMostSeconds = int64_t{100} * 366 * 24 * 3600;
+  const bool sane = duration.seconds() >= 0 && duration.seconds() <= kMostSeconds && duration.nanos() >= 0 &&
+                    duration.nanos() < 1'000'000'000;
+  const std::chrono::milliseconds out(sane ? duration.seconds() * 1000 + duration.nanos() / 1'000'000 : 0);
+  if (out.count() <= 0) {
+    fail(where, ": must be a positive duration of at most 100 years, got ", duration.seconds(), " s ", duration.nanos(), " ns");
+  }
+  return out;
+}
+
+v1::Model encode_model(const LiveModel& model, bool with_spec) {
+  const ModelInfo info = model.info();
+  v1::Model out;
+  out.set_name(model.name());
+  if (with_spec) *out.mutable_spec() = model.spec();
+  out.set_training(info.training);
+  out.set_step(info.step);
+  out.set_parameter_version(info.parameter_version);
+  out.set_parameter_count(info.parameter_count);
+  out.set_parameter_bytes(info.parameter_bytes);
+  *out.mutable_create_time() = encode_time(info.create_time);
+  *out.mutable_update_time() = encode_time(info.update_time);
+  return out;
+}
+
+v1::StepInfo encode_step(const StepResult& result) {
+  v1::StepInfo out;
+  out.set_step(result.step);
+  out.set_parameter_version(result.parameter_version);
+  if (result.loss) out.set_loss(*result.loss);
+  if (result.grad_norm) out.set_grad_norm(*result.grad_norm);
+  out.set_learning_rate(result.learning_rate);
+  for (const auto& [name, value] : result.metrics) (*out.mutable_metrics())[name] = value;
+  return out;
+}
+
+v1::Tape encode_tape(const Tape& tape, TapeStore::Clock::time_point expires) {
+  v1::Tape out;
+  out.set_id(tape.id);
+  out.set_bytes(tape.bytes);
+  out.set_parameter_version(tape.parameter_version);
+  *out.mutable_expire_time() = encode_time(expires);
+  for (const auto* list : {&tape.outputs, &tape.captured, &tape.inputs}) {
+    for (const NamedTensor& t : *list) codec::encode_spec(t.name, t.tensor.spec(), *out.add_tensors());
+  }
+  return out;
+}
+
+void refuse_field(bool set, std::string_view path) {
+  if (!set) return;
+  const absl::Status status = unserved_field(path);
+  throw Error(status.code(), std::string(status.message()));
+}
+
+void check_call_id(const v1::CallId& id, bool sequence_served) {
+  refuse_field(id.sequence() != 0 && !sequence_served, "call_id.sequence");
+  refuse_field(!id.wait_token().empty(), "call_id.wait_token");
+}
+
+}  // namespace tapewire::rpc

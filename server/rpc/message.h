@@ -1,0 +1,31 @@
+#pragma once
+
+#include <chrono>
+
+#include "google/protobuf/duration.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "server/codec/tensor_codec.h"
+#include "server/model/live_model.h"
+#include "server/rpc/raw_service.h"
+#include "tapewire/v1/autograd_service.pb.h"
+#include "tapewire/v1/call.pb.h"
+#include "tapewire/v1/model_service.pb.h"
+
+namespace tapewire::rpc {
+
+/// Pieces of messages that several services read or write.
+
+google::protobuf::Timestamp encode_time(std::chrono::system_clock::time_point time);
+/// A positive duration of at most a hundred years; throws INVALID_ARGUMENT with `where`.
+std::chrono::milliseconds decode_duration(const google::protobuf::Duration& duration, std::string_view where);
+
+v1::Model encode_model(const LiveModel& model, bool with_spec);
+v1::StepInfo encode_step(const StepResult& result);
+v1::Tape encode_tape(const Tape& tape, TapeStore::Clock::time_point expires);
+
+/// Throws UNIMPLEMENTED for the parts of a CallId that are not served where only its owner counts.
+void check_call_id(const v1::CallId& id, bool sequence_served = false);
+/// Throws UNIMPLEMENTED when `set`.
+void refuse_field(bool set, std::string_view path);
+
+}  // namespace tapewire::rpc

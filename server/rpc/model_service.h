@@ -1,0 +1,17 @@
+#pragma once
+
+#include "server/rpc/raw_service.h"
+#include "server/rpc/backend.h"
+
+namespace tapewire::rpc {
+
+/// tapewire.v1.ModelService.
+class ModelService final : public RawService {
+ public:
+  ModelService(const Environment& environment, const Backend& backend);
+
+ private:
+  const Backend& backend_;
+};
+
+}  // namespace tapewire::rpc

@@ -1,0 +1,156 @@
+#include "server/rpc/training_calls.h"
+
+#include "core/base/error.h"
+#include "server/rpc/message.h"
+
+namespace tapewire::rpc {
+namespace {
+
+ClipArgs decode_clip(const v1::Clip& clip) {
+  ClipArgs out;
+  if (clip.has_max_norm()) out.max_norm = clip.max_norm();
+  if (clip.norm_type() != 0) out.norm_type = clip.norm_type();
+  if (clip.has_max_value()) out.max_value = clip.max_value();
+  return out;
+}
+
+TrainStepArgs decode_train_step(v1::TrainStepRequest&& request, const codec::Limits& limits) {
+  TrainStepArgs args;
+  args.inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", limits);
+  args.targets = codec::decode_tensors(std::move(*request.mutable_targets()), "targets", limits);
+  if (request.has_loss()) args.loss = request.loss();
+  args.accumulate_only = request.accumulate_only();
+  if (request.loss_scale() != 0) args.loss_scale = request.loss_scale();
+  if (request.has_seed()) args.seed = static_cast<uint64_t>(request.seed());
+  args.detect_anomaly = request.detect_anomaly();
+  args.return_outputs = request.return_outputs();
+  args.step.clip = decode_clip(request.clip());
+  if (request.has_learning_rate()) args.step.learning_rate = request.learning_rate();
+  args.step.keep_gradients = true;
+  args.step.end_of_epoch = request.end_of_epoch();
+  if (request.has_metric()) args.step.metric = request.metric();
+  if (request.has_expected_version()) args.step.expected_version = request.expected_version();
+  return args;
+}
+
+// A stream of training steps on the model that its first message names.
+class TrainHandler final : public BidiHandler<v1::TrainRequest, v1::TrainResponse> {
+ public:
+  TrainHandler(const Backend& backend, Context call) : backend_(backend), call_(std::move(call)) {}
+
+  void message(v1::TrainRequest request, Answer<v1::TrainResponse> answer) override {
+    const std::string& name = request.step().model();
+    if (!model_) {
+      model_ = backend_.models.require(name);
+    } else if (!name.empty() && name != model_->name()) {
+      fail("step.model: a stream trains one model, ", model_->name(), "; got ", name);
+    }
+    submit_train_step(model_, call_->cancel(), std::move(*request.mutable_step()), backend_.tensors,
+                      Answer<v1::TrainStepResponse>([answer](absl::StatusOr<v1::TrainStepResponse> result) {
+                        if (!result.ok()) return answer(result.status());
+                        v1::TrainResponse out;
+                        *out.mutable_result() = *std::move(result);
+                        answer(std::move(out));
+                      }));
+  }
+
+ private:
+  const Backend& backend_;
+  const Context call_;
+  std::shared_ptr<LiveModel> model_;
+};
+
+// Batches of one evaluation, all on the same snapshot.
+class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1::EvaluateResponse> {
+ public:
+  EvaluateHandler(const Backend& backend, Context call) : backend_(backend), call_(std::move(call)) {}
+
+  void message(v1::EvaluateRequest request, Answer<void> answer) override {
+    if (!model_) {
+      model_ = backend_.models.require(request.model());
+      sums_ = std::make_shared<Evaluation>(
+          model_->begin_evaluation({request.metrics().begin(), request.metrics().end()},
+                                   request.has_loss() ? &request.loss() : nullptr));
+    } else if (!request.model().empty() && request.model() != model_->name()) {
+      fail("model: an evaluation is of one model, ", model_->name(), "; got ", request.model());
+    }
+    auto batch = std::make_shared<EvaluateBatch>();
+    batch->inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", backend_.tensors);
+    batch->targets = codec::decode_tensors(std::move(*request.mutable_targets()), "targets", backend_.tensors);
+    if (committed_) return evaluate(std::move(batch), answer);
+    model_->submit_read(call_->cancel(), [this, batch, answer](auto committed) {
+      // The handler lives until its answer has come, so `this` does.
+      if (!committed.ok()) return answer(committed.status());
+      committed_ = *committed;
+      sums_->parameter_version = committed_->parameter_version;
+      evaluate(batch, answer);
+    });
+  }
+
+  void end(Answer<v1::EvaluateResponse> answer) override {
+    if (!model_) fail("model: the stream ended before its first message");
+    v1::EvaluateResponse out;
+    out.set_samples(sums_->samples);
+    out.set_parameter_version(sums_->parameter_version);
+    const double count = static_cast<double>(sums_->samples);
+    if (sums_->samples > 0) {
+      if (sums_->loss.module) out.set_loss(sums_->loss_sum / count);
+      for (const auto& [name, sum] : sums_->sums) (*out.mutable_metrics())[name] = sum / count;
+    }
+    answer(std::move(out));
+  }
+
+ private:
+  void evaluate(std::shared_ptr<EvaluateBatch> batch, const Answer<void>& answer) {
+    model_->run_read(call_->cancel(), committed_,
+                     [batch = std::move(batch), sums = sums_](LiveModel& m, Module& root) { m.evaluate_batch(root, *batch, *sums); },
+                     answer);
+  }
+
+  const Backend& backend_;
+  const Context call_;
+  std::shared_ptr<LiveModel> model_;
+  std::shared_ptr<const Committed> committed_;
+  std::shared_ptr<Evaluation> sums_;
+};
+
+}  // namespace
+
+StepArgs decode_step(const v1::StepRequest& request) {
+  StepArgs args;
+  if (request.has_learning_rate()) args.learning_rate = request.learning_rate();
+  args.clip = decode_clip(request.clip());
+  args.keep_gradients = request.keep_gradients();
+  args.end_of_epoch = request.end_of_epoch();
+  if (request.has_metric()) args.metric = request.metric();
+  if (request.has_expected_version()) args.expected_version = request.expected_version();
+  return args;
+}
+
+void submit_train_step(const std::shared_ptr<LiveModel>& model, const std::shared_ptr<CancelSource>& cancel,
+                       v1::TrainStepRequest request, const codec::Limits& limits, Answer<v1::TrainStepResponse> answer) {
+  check_call_id(request.call_id(), true);
+  const v1::CallId id = request.call_id();
+  model->submit(cancel,
+                [args = decode_train_step(std::move(request), limits), id](LiveModel& m) {
+                  const StepResult result =
+                      m.once().run(id.client_id(), id.sequence(), [&] { return m.train_step(args); });
+                  v1::TrainStepResponse out;
+                  *out.mutable_info() = encode_step(result);
+                  codec::encode_tensors(result.outputs, *out.mutable_outputs());
+                  return out;
+                },
+                answer);
+}
+
+std::unique_ptr<BidiHandler<v1::TrainRequest, v1::TrainResponse>> make_train_handler(const Backend& backend,
+                                                                                     const Context& call) {
+  return std::make_unique<TrainHandler>(backend, call);
+}
+
+std::unique_ptr<ClientStreamHandler<v1::EvaluateRequest, v1::EvaluateResponse>> make_evaluate_handler(
+    const Backend& backend, const Context& call) {
+  return std::make_unique<EvaluateHandler>(backend, call);
+}
+
+}  // namespace tapewire::rpc
