@@ -85,7 +85,7 @@ Tensors ModuleBackwardHooks::on_grad_output(Tensors grads) {
       all = std::move(*replaced);
     }
   }
-  grad_output_ = all;
+  if (hooks_) grad_output_ = all;
   if (watched_inputs_.empty() && hooks_) {
     // No gradient leaves at the input: the hooks fire here and have nothing to replace.
     const Tensors none(input_count_);

@@ -41,6 +41,11 @@ void convert_in_place(const Tensor& x, DType dtype) {
   if (!x.defined() || !is_floating(x.dtype()) || x.dtype() == dtype) return;
   NoGradGuard no_grad;
   const Tensor converted = to(detach(x), dtype);
+  if (AutogradMeta* meta = find_autograd_meta(x)) {
+    // The accumulator of a tape that still lives expects gradients of the old dtype.
+    MutexLock lock(meta->mutex);
+    meta->accumulator = nullptr;
+  }
   x.impl()->storage = converted.storage_ref();
   x.impl()->geometry = converted.geometry();
   x.impl()->dtype = dtype;
@@ -49,6 +54,18 @@ void convert_in_place(const Tensor& x, DType dtype) {
 }
 
 }  // namespace
+
+void clear_gradient(const Tensor& parameter, bool set_to_none) {
+  const Tensor grad = gradient(parameter);
+  if (!grad.defined()) return;
+  if (set_to_none) {
+    set_gradient(parameter, Tensor());
+    return;
+  }
+  if (grad.requires_grad()) set_gradient(parameter, detach(grad));
+  kernels::fill(grad, 0);
+  grad.storage().bump_version();
+}
 
 Value Module::operator()(const Args& args) {
   check_cancelled();
@@ -63,22 +80,25 @@ Value Module::operator()(const Args& args) {
 
 Value Module::call_hooked(Args args) {
   Value output;
+  std::vector<uint64_t> called;  // forward hooks, noted while there are some that must always be called
   try {
-    if (!forward_pre_hooks_.empty()) {
-      for (const auto& entry : *forward_pre_hooks_.snapshot()) {
-        if (std::optional<Args> replaced = entry.hook(*this, args)) args = std::move(*replaced);
-      }
-    }
     std::shared_ptr<ModuleBackwardHooks> backward;
     if (!backward_pre_hooks_.empty() || !backward_hooks_.empty()) {
       backward = std::make_shared<ModuleBackwardHooks>(
           *this, backward_pre_hooks_.empty() ? nullptr : backward_pre_hooks_.snapshot(),
           backward_hooks_.empty() ? nullptr : backward_hooks_.snapshot());
-      args = backward->watch_inputs(std::move(args));
     }
+    if (!forward_pre_hooks_.empty()) {
+      for (const auto& entry : *forward_pre_hooks_.snapshot()) {
+        if (std::optional<Args> replaced = entry.hook(*this, args)) args = std::move(*replaced);
+      }
+    }
+    if (backward) args = backward->watch_inputs(std::move(args));
     output = forward(args);
     if (!forward_hooks_.empty()) {
+      const bool note = !always_call_hooks_.empty();
       for (const auto& entry : *forward_hooks_.snapshot()) {
+        if (note) called.push_back(entry.id);
         if (std::optional<Value> replaced = entry.hook(*this, args, output)) output = std::move(*replaced);
       }
     }
@@ -87,7 +107,7 @@ Value Module::call_hooked(Args args) {
     if (!always_call_hooks_.empty()) {
       for (const auto& entry : *always_call_hooks_.snapshot()) {
         try {
-          entry.hook(*this, args, Value());
+          entry.hook(*this, args, output, called);
         } catch (const std::exception&) {
           // The first error is the one to report.
         }
@@ -128,6 +148,7 @@ Tensor Module::register_buffer(std::string name, Tensor buffer, bool persistent)
 
 void Module::register_module(std::string name, std::shared_ptr<Module> module) {
   check_name("module", name);
+  if (!module) fail("module ", quoted(name), " is null");
   children_.push_back({std::move(name), std::move(module)});
 }
 
@@ -138,12 +159,14 @@ std::shared_ptr<Module> Module::child(std::string_view name) const {
 
 std::shared_ptr<Module> Module::find(std::string_view path) {
   std::shared_ptr<Module> at = shared_from_this();
-  while (at && !path.empty()) {
+  if (path.empty()) return at;
+  while (at) {
     const size_t dot = path.find('.');
     at = at->child(path.substr(0, dot));
-    path = dot == std::string_view::npos ? std::string_view{} : path.substr(dot + 1);
+    if (dot == std::string_view::npos) return at;
+    path.remove_prefix(dot + 1);
   }
-  return at;
+  return nullptr;
 }
 
 std::vector<NamedModule> Module::named_modules() {
@@ -227,11 +250,7 @@ void Module::train(bool training) {
 }
 
 void Module::zero_grad(bool set_to_none) {
-  for (const NamedTensor& p : named_parameters()) {
-    const Tensor grad = gradient(p.tensor);
-    if (!grad.defined()) continue;
-    set_gradient(p.tensor, set_to_none ? Tensor() : Tensor::zeros(grad.sizes(), grad.dtype()));
-  }
+  for (const NamedTensor& p : named_parameters()) clear_gradient(p.tensor, set_to_none);
 }
 
 void Module::apply(const std::function<void(Module&)>& f) {
@@ -255,8 +274,12 @@ HookHandle Module::register_forward_pre_hook(std::function<ForwardPreHook> hook,
 
 HookHandle Module::register_forward_hook(std::function<ForwardHook> hook, bool prepend, bool always_call) {
   if (!always_call) return forward_hooks_.add(std::move(hook), prepend);
-  HookHandle failing = always_call_hooks_.add(hook, prepend);
-  HookHandle passing = forward_hooks_.add(std::move(hook), prepend);
+  HookHandle passing = forward_hooks_.add(hook, prepend);
+  auto call_unless_called = [hook = std::move(hook), id = passing.id()](Module& module, const Args& args, const Value& output,
+                                                                        const std::vector<uint64_t>& called) {
+    if (std::ranges::find(called, id) == called.end()) hook(module, args, output);
+  };
+  HookHandle failing = always_call_hooks_.add(std::move(call_unless_called), prepend);
   return HookHandle(passing.id(), [failing, passing]() mutable {
     failing.remove();
     passing.remove();
@@ -277,11 +300,14 @@ std::string Module::repr() const {
   std::string out = str_cat(type(), "(\n");
   if (!extra.empty()) out += str_cat("  ", extra, "\n");
   for (const NamedModule& child : children_) {
-    std::string text = child.module->repr();
-    for (size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 3)) text.insert(at + 1, "  ");
-    out += str_cat("  (", child.name, "): ", text, "\n");
+    out += str_cat("  (", child.name, "): ", indented(child.module->repr()), "\n");
   }
   return out + ")";
+}
+
+std::string Module::indented(std::string text) {
+  for (size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 3)) text.insert(at + 1, "  ");
+  return text;
 }
 
 void Module::name_tree() {

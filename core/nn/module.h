@@ -29,6 +29,9 @@ struct NamedModule {
 };
 using StateDict = std::vector<NamedTensor>;
 
+/// Drops a parameter's gradient, or fills it with zeros in place.
+void clear_gradient(const Tensor& parameter, bool set_to_none);
+
 /// What load_state_dict found that did not fit by name.
 struct LoadResult {
   std::vector<std::string> missing_keys;
@@ -54,7 +57,8 @@ class Module : public std::enable_shared_from_this<Module> {
   Tensor operator()(const Tensor& x) { return (*this)(Args{x}).tensor(); }
 
   /// Registration. A name must not be empty, hold a "." or be taken: "attribute 'p' already exists". A parameter must be
-  /// a leaf, or undefined for a slot that stays empty (a Linear without bias). Gives the tensor back.
+  /// a leaf, or undefined for a slot that stays empty (a Linear without bias). Gives the tensor back. A module must not
+  /// be nullptr.
   Tensor register_parameter(std::string name, Tensor parameter, bool requires_grad = true);
   Tensor register_buffer(std::string name, Tensor buffer, bool persistent = true);
   void register_module(std::string name, std::shared_ptr<Module> module);
@@ -101,7 +105,7 @@ class Module : public std::enable_shared_from_this<Module> {
   void to(DType dtype);
 
   HookHandle register_forward_pre_hook(std::function<ForwardPreHook> hook, bool prepend = false);
-  /// `always_call`: also when forward throws (the output is then none); the first error is rethrown.
+  /// `always_call`: also when forward (the output is then none) or an earlier hook throws; the first error is rethrown.
   HookHandle register_forward_hook(std::function<ForwardHook> hook, bool prepend = false, bool always_call = false);
   HookHandle register_full_backward_pre_hook(std::function<BackwardPreHook> hook, bool prepend = false);
   HookHandle register_full_backward_hook(std::function<BackwardHook> hook, bool prepend = false);
@@ -109,7 +113,7 @@ class Module : public std::enable_shared_from_this<Module> {
   /// "in_features=2, out_features=3, bias=True".
   virtual std::string extra_repr() const { return ""; }
   /// As PyTorch prints a module, children indented by two.
-  std::string repr() const;
+  virtual std::string repr() const;
 
   /// Sets this module's flag alone.
   void set_training_flag(bool training) { training_ = training; }
@@ -122,7 +126,13 @@ class Module : public std::enable_shared_from_this<Module> {
  protected:
   Module() = default;
 
+  /// Each line but the first moved in by two spaces.
+  static std::string indented(std::string text);
+
  private:
+  /// What is left to do for an always_call hook when a call failed; `called`: ids of those that ran already.
+  using FailedCallHook = void(Module& module, const Args& args, const Value& output, const std::vector<uint64_t>& called);
+
   void check_name(std::string_view kind, std::string_view name) const;
   bool hooked() const {
     return !forward_pre_hooks_.empty() || !forward_hooks_.empty() || !backward_pre_hooks_.empty() ||
@@ -137,7 +147,7 @@ class Module : public std::enable_shared_from_this<Module> {
   std::string path_;
   HookTable<ForwardPreHook> forward_pre_hooks_;
   HookTable<ForwardHook> forward_hooks_;
-  HookTable<ForwardHook> always_call_hooks_;
+  HookTable<FailedCallHook> always_call_hooks_;
   HookTable<BackwardPreHook> backward_pre_hooks_;
   HookTable<BackwardHook> backward_hooks_;
 };

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <concepts>
+#include <memory>
+
+#include "core/base/fields.h"
+#include "core/nn/module.h"
+
+namespace tapewire {
+
+/// Calls its children one after the other: each gets what the one before gave. torch.nn.Sequential.
+class Sequential final : public Module {
+ public:
+  using Options = NoAttrs;
+  static constexpr auto kName = "Sequential";
+  static constexpr auto kDoc = "calls its children one after the other";
+  static constexpr bool kContainer = true;
+  explicit Sequential(const Options& = {}) {}
+  /// Children called "0", "1", ...
+  template <std::derived_from<Module>... M>
+    requires(sizeof...(M) > 0)
+  explicit Sequential(const std::shared_ptr<M>&... modules) {
+    (append(modules), ...);
+  }
+
+  std::string_view type() const override { return kName; }
+  /// The first child gets the arguments as they are. Without children: the one argument itself.
+  Value forward(const Args& args) override;
+  /// Adds a child under the next number.
+  void append(std::shared_ptr<Module> module);
+};
+
+/// Holds children for a parent's forward to call. torch.nn.ModuleList.
+class ModuleList final : public Module {
+ public:
+  using Options = NoAttrs;
+  static constexpr auto kName = "ModuleList";
+  static constexpr auto kDoc = "holds modules by number; cannot be called";
+  static constexpr bool kContainer = true;
+  explicit ModuleList(const Options& = {}) {}
+  template <std::derived_from<Module>... M>
+    requires(sizeof...(M) > 0)
+  explicit ModuleList(const std::shared_ptr<M>&... modules) {
+    (append(modules), ...);
+  }
+
+  std::string_view type() const override { return kName; }
+  /// Throws 'Module [ModuleList] is missing the required "forward" function'.
+  Value forward(const Args& args) override;
+  void append(std::shared_ptr<Module> module);
+  size_t size() const { return children().size(); }
+  const std::shared_ptr<Module>& operator[](size_t i) const { return children().at(i).module; }
+  /// Equal neighbours in one line: "(0-2): 3 x Linear(...)".
+  std::string repr() const override;
+};
+
+/// Holds children by name for a parent's forward to call. torch.nn.ModuleDict.
+class ModuleDict final : public Module {
+ public:
+  using Options = NoAttrs;
+  static constexpr auto kName = "ModuleDict";
+  static constexpr auto kDoc = "holds modules by name; cannot be called";
+  static constexpr bool kContainer = true;
+  explicit ModuleDict(const Options& = {}) {}
+
+  std::string_view type() const override { return kName; }
+  Value forward(const Args& args) override;
+};
+
+/// Gives its input back. torch.nn.Identity.
+class Identity final : public TensorModule {
+ public:
+  using Options = NoAttrs;
+  static constexpr auto kName = "Identity";
+  static constexpr auto kDoc = "gives its input back";
+  explicit Identity(const Options& = {}) {}
+  std::string_view type() const override { return kName; }
+  Tensor forward(const Tensor& x) override { return x; }
+};
+
+struct FlattenOptions {
+  int64_t start_dim = 1;
+  int64_t end_dim = -1;
+  static constexpr auto fields() {
+    return std::tuple{field("start_dim", &FlattenOptions::start_dim, "first dimension to flatten"),
+                      field("end_dim", &FlattenOptions::end_dim, "last dimension to flatten")};
+  }
+};
+
+/// Dimensions start_dim..end_dim become one. torch.nn.Flatten.
+class Flatten final : public TensorModule {
+ public:
+  using Options = FlattenOptions;
+  static constexpr auto kName = "Flatten";
+  static constexpr auto kDoc = "makes one dimension of start_dim to end_dim; by default of all but the first";
+  explicit Flatten(const Options& options = {}) : options_(options) {}
+  std::string_view type() const override { return kName; }
+  Tensor forward(const Tensor& x) override;
+  std::string extra_repr() const override;
+
+ private:
+  Options options_;
+};
+
+}  // namespace tapewire
