@@ -94,8 +94,9 @@ Tensors ModuleBackwardHooks::on_grad_output(Tensors grads) {
       if (!replaced) continue;
       for (const Tensor& grad : *replaced) {
         if (grad.defined()) {
-          fail("Backward hook for Modules where no input requires gradient should always return None or None for all "
-               "gradients.");
+          fail(
+              "Backward hook for Modules where no input requires gradient should always return None or None for all "
+              "gradients.");
         }
       }
     }

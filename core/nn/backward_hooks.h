@@ -29,9 +29,9 @@ class ModuleBackwardHooks : public std::enable_shared_from_this<ModuleBackwardHo
   HookTable<BackwardHook>::Snapshot hooks_;
   size_t input_count_ = 0;
   size_t output_count_ = 0;
-  std::vector<size_t> watched_inputs_;   // positions of those that need a gradient
+  std::vector<size_t> watched_inputs_;  // positions of those that need a gradient
   std::vector<size_t> watched_outputs_;
-  std::optional<Tensors> grad_output_;   // between the two nodes of one backward
+  std::optional<Tensors> grad_output_;  // between the two nodes of one backward
 };
 
 }  // namespace tapewire

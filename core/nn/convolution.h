@@ -51,8 +51,9 @@ struct ConvOptions {
   }
 };
 
-/// What Conv1d, Conv2d and Conv3d share: cross-correlation of x [N, in_channels, *] (or without N) with weight [out_channels,
-/// in_channels / groups, *kernel_size], plus bias. Both start as U(±1/sqrt(fan_in)). torch.nn.modules.conv._ConvNd.
+/// What Conv1d, Conv2d and Conv3d share: cross-correlation of x [N, in_channels, *] (or without N) with weight
+/// [out_channels, in_channels / groups, *kernel_size], plus bias. Both start as U(±1/sqrt(fan_in)).
+/// torch.nn.modules.conv._ConvNd.
 class ConvNd : public TensorModule {
  public:
   using Options = ConvOptions;

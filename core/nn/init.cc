@@ -48,19 +48,24 @@ Fans fans(const Tensor& weight) {
 
 double gain(Nonlinearity nonlinearity, double slope) {
   switch (nonlinearity) {
-    case Nonlinearity::kTanh: return 5.0 / 3;
-    case Nonlinearity::kRelu: return std::sqrt(2.0);
-    case Nonlinearity::kLeakyRelu: return std::sqrt(2.0 / (1 + slope * slope));
-    case Nonlinearity::kSelu: return 3.0 / 4;
-    default: return 1;
+    case Nonlinearity::kTanh:
+      return 5.0 / 3;
+    case Nonlinearity::kRelu:
+      return std::sqrt(2.0);
+    case Nonlinearity::kLeakyRelu:
+      return std::sqrt(2.0 / (1 + slope * slope));
+    case Nonlinearity::kSelu:
+      return 3.0 / 4;
+    default:
+      return 1;
   }
 }
 
 void uniform_(const Tensor& x, const UniformAttrs& attrs) {
   check_floating("uniform", x);
   if (!(attrs.a <= attrs.b)) {
-    fail("uniform_ expects to return a [from, to) range, but found from=", Value(attrs.a).repr(), " > to=",
-         Value(attrs.b).repr());
+    fail("uniform_ expects to return a [from, to) range, but found from=", Value(attrs.a).repr(),
+         " > to=", Value(attrs.b).repr());
   }
   kernels::uniform(x, attrs.a, attrs.b, current_generator());
   x.storage().bump_version();

@@ -17,8 +17,18 @@ namespace init {
 enum class FanMode : uint8_t { kFanIn, kFanOut };
 /// In the order of torch.nn.init.calculate_gain.
 enum class Nonlinearity : uint8_t {
-  kLinear, kConv1d, kConv2d, kConv3d, kConvTranspose1d, kConvTranspose2d, kConvTranspose3d,
-  kSigmoid, kTanh, kRelu, kLeakyRelu, kSelu,
+  kLinear,
+  kConv1d,
+  kConv2d,
+  kConv3d,
+  kConvTranspose1d,
+  kConvTranspose2d,
+  kConvTranspose3d,
+  kSigmoid,
+  kTanh,
+  kRelu,
+  kLeakyRelu,
+  kSelu,
 };
 
 }  // namespace init
@@ -30,8 +40,8 @@ struct EnumNames<init::FanMode> {
 template <>
 struct EnumNames<init::Nonlinearity> {
   static constexpr std::array<std::string_view, 12> names{
-      "linear",           "conv1d",           "conv2d",  "conv3d", "conv_transpose1d", "conv_transpose2d",
-      "conv_transpose3d", "sigmoid", "tanh",  "relu",    "leaky_relu",       "selu"};
+      "linear",           "conv1d",  "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+      "conv_transpose3d", "sigmoid", "tanh",   "relu",   "leaky_relu",       "selu"};
 };
 
 namespace init {
@@ -69,8 +79,8 @@ struct XavierAttrs {
   static constexpr auto fields() { return std::tuple{field("gain", &XavierAttrs::gain, "scaling factor")}; }
 };
 
-/// How many inputs (outputs) each output (input) of a weight [out, in, *] depends on. Throws "Fan in and fan out can not be
-/// computed for tensor with fewer than 2 dimensions".
+/// How many inputs (outputs) each output (input) of a weight [out, in, *] depends on. Throws "Fan in and fan out can
+/// not be computed for tensor with fewer than 2 dimensions".
 struct Fans {
   int64_t in;
   int64_t out;
@@ -89,11 +99,13 @@ void eye_(const Tensor& x);
 /// He et al., 2015: U(-bound, bound) with bound = gain * sqrt(3 / fan), or N(0, gain^2 / fan).
 void kaiming_uniform_(const Tensor& x, const KaimingAttrs& attrs = {});
 void kaiming_normal_(const Tensor& x, const KaimingAttrs& attrs = {});
-/// Glorot and Bengio, 2010: U(-bound, bound) with bound = gain * sqrt(6 / (fan_in + fan_out)), or N(0, 2 gain^2 / (...)).
+/// Glorot and Bengio, 2010: U(-bound, bound) with bound = gain * sqrt(6 / (fan_in + fan_out)), or N(0, 2 gain^2 /
+/// (...)).
 void xavier_uniform_(const Tensor& x, const XavierAttrs& attrs = {});
 void xavier_normal_(const Tensor& x, const XavierAttrs& attrs = {});
 
-/// How Linear and Conv start: weight by kaiming_uniform_ with a = sqrt(5), bias (may be undefined) by U(±1/sqrt(fan_in)).
+/// How Linear and Conv start: weight by kaiming_uniform_ with a = sqrt(5), bias (may be undefined) by
+/// U(±1/sqrt(fan_in)).
 void default_weight_and_bias(const Tensor& weight, const Tensor& bias);
 
 }  // namespace init
@@ -103,8 +115,8 @@ struct InitDef {
   std::string_view name;
   std::string_view doc;
   std::vector<AttributeInfo> (*attributes)() = nullptr;
-  /// Adds one line to `faults` for each bad attribute and then leaves x alone. Throws Error for values out of range and a
-  /// shape or dtype that the rule does not fit.
+  /// Adds one line to `faults` for each bad attribute and then leaves x alone. Throws Error for values out of range and
+  /// a shape or dtype that the rule does not fit.
   void (*apply)(const AttributeMap& attributes, const Tensor& x, std::vector<std::string>& faults) = nullptr;
 };
 

@@ -181,7 +181,8 @@ std::vector<NamedTensor> Module::named_parameters() {
   std::set<const TensorImpl*> seen;
   for (const NamedModule& m : named_modules()) {
     for (const NamedTensor& p : m.module->parameters_) {
-      if (p.tensor.defined() && seen.insert(p.tensor.impl().get()).second) out.push_back({join(m.name, p.name), p.tensor});
+      if (p.tensor.defined() && seen.insert(p.tensor.impl().get()).second)
+        out.push_back({join(m.name, p.name), p.tensor});
     }
   }
   return out;
@@ -192,7 +193,8 @@ std::vector<NamedTensor> Module::named_buffers() {
   std::set<const TensorImpl*> seen;
   for (const NamedModule& m : named_modules()) {
     for (const Buffer& b : m.module->buffers_) {
-      if (b.tensor.defined() && seen.insert(b.tensor.impl().get()).second) out.push_back({join(m.name, b.name), b.tensor});
+      if (b.tensor.defined() && seen.insert(b.tensor.impl().get()).second)
+        out.push_back({join(m.name, b.name), b.tensor});
     }
   }
   return out;
@@ -222,7 +224,8 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict) {
     }
   }
   for (const NamedTensor& given : state) {
-    if (std::ranges::find(own, given.name, &NamedTensor::name) == own.end()) result.unexpected_keys.push_back(given.name);
+    if (std::ranges::find(own, given.name, &NamedTensor::name) == own.end())
+      result.unexpected_keys.push_back(given.name);
   }
   std::string faults;
   const auto list = [&](const char* what, const std::vector<std::string>& keys) {
@@ -275,7 +278,8 @@ HookHandle Module::register_forward_pre_hook(std::function<ForwardPreHook> hook,
 HookHandle Module::register_forward_hook(std::function<ForwardHook> hook, bool prepend, bool always_call) {
   if (!always_call) return forward_hooks_.add(std::move(hook), prepend);
   HookHandle passing = forward_hooks_.add(hook, prepend);
-  auto call_unless_called = [hook = std::move(hook), id = passing.id()](Module& module, const Args& args, const Value& output,
+  auto call_unless_called = [hook = std::move(hook), id = passing.id()](Module& module, const Args& args,
+                                                                        const Value& output,
                                                                         const std::vector<uint64_t>& called) {
     if (std::ranges::find(called, id) == called.end()) hook(module, args, output);
   };

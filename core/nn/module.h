@@ -56,9 +56,9 @@ class Module : public std::enable_shared_from_this<Module> {
   /// For modules from a tensor to a tensor.
   Tensor operator()(const Tensor& x) { return (*this)(Args{x}).tensor(); }
 
-  /// Registration. A name must not be empty, hold a "." or be taken: "attribute 'p' already exists". A parameter must be
-  /// a leaf, or undefined for a slot that stays empty (a Linear without bias). Gives the tensor back. A module must not
-  /// be nullptr.
+  /// Registration. A name must not be empty, hold a "." or be taken: "attribute 'p' already exists". A parameter must
+  /// be a leaf, or undefined for a slot that stays empty (a Linear without bias). Gives the tensor back. A module must
+  /// not be nullptr.
   Tensor register_parameter(std::string name, Tensor parameter, bool requires_grad = true);
   Tensor register_buffer(std::string name, Tensor buffer, bool persistent = true);
   void register_module(std::string name, std::shared_ptr<Module> module);
@@ -90,7 +90,8 @@ class Module : public std::enable_shared_from_this<Module> {
 
   /// Own parameters, own persistent buffers, children; sharing storage; not deduplicated.
   StateDict state_dict() const;
-  /// Copies values in. Throws all faults in one message: a shape mismatch always, missing and unexpected keys if strict.
+  /// Copies values in. Throws all faults in one message: a shape mismatch always, missing and unexpected keys if
+  /// strict.
   LoadResult load_state_dict(const StateDict& state, bool strict = true);
 
   bool training() const { return training_; }
@@ -131,7 +132,8 @@ class Module : public std::enable_shared_from_this<Module> {
 
  private:
   /// What is left to do for an always_call hook when a call failed; `called`: ids of those that ran already.
-  using FailedCallHook = void(Module& module, const Args& args, const Value& output, const std::vector<uint64_t>& called);
+  using FailedCallHook = void(Module& module, const Args& args, const Value& output,
+                              const std::vector<uint64_t>& called);
 
   void check_name(std::string_view kind, std::string_view name) const;
   bool hooked() const {

@@ -31,9 +31,8 @@ Tensor BatchNorm::forward(const Tensor& x) {
   double momentum = options_.momentum.value_or(0);
   if (counting && !options_.momentum) momentum = 1 / static_cast<double>(num_batches_tracked_.item<int64_t>() + 1);
   const bool by_batch = training() || !options_.track_running_stats;
-  const Tensor out =
-      batch_norm(x, running_mean_, running_var_, weight_, bias_,
-                 {.training = by_batch, .momentum = momentum, .eps = options_.eps});
+  const Tensor out = batch_norm(x, running_mean_, running_var_, weight_, bias_,
+                                {.training = by_batch, .momentum = momentum, .eps = options_.eps});
   if (counting) {
     ++*num_batches_tracked_.mutable_data<int64_t>();
     num_batches_tracked_.storage().bump_version();

@@ -14,19 +14,18 @@ struct BatchNormOptions {
   bool affine = true;
   bool track_running_stats = true;
   static constexpr auto fields() {
-    return std::tuple{
-        required_field("num_features", &BatchNormOptions::num_features, "channels of the input"),
-        field("eps", &BatchNormOptions::eps, "added to the variance"),
-        field("momentum", &BatchNormOptions::momentum,
-              "weight of the new statistics in the running ones; none: their cumulative average"),
-        field("affine", &BatchNormOptions::affine, "learn a weight and a bias for each channel"),
-        field("track_running_stats", &BatchNormOptions::track_running_stats,
-              "keep running statistics and use them in evaluation; false: always the batch's")};
+    return std::tuple{required_field("num_features", &BatchNormOptions::num_features, "channels of the input"),
+                      field("eps", &BatchNormOptions::eps, "added to the variance"),
+                      field("momentum", &BatchNormOptions::momentum,
+                            "weight of the new statistics in the running ones; none: their cumulative average"),
+                      field("affine", &BatchNormOptions::affine, "learn a weight and a bias for each channel"),
+                      field("track_running_stats", &BatchNormOptions::track_running_stats,
+                            "keep running statistics and use them in evaluation; false: always the batch's")};
   }
 };
 
-/// What BatchNorm1d, 2d and 3d share: each channel of x [N, C, *] is normalised by the biased variance, then scaled by weight
-/// and moved by bias; running_var takes the unbiased variance. torch.nn.modules.batchnorm._BatchNorm.
+/// What BatchNorm1d, 2d and 3d share: each channel of x [N, C, *] is normalised by the biased variance, then scaled by
+/// weight and moved by bias; running_var takes the unbiased variance. torch.nn.modules.batchnorm._BatchNorm.
 class BatchNorm : public TensorModule {
  public:
   using Options = BatchNormOptions;

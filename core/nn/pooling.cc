@@ -34,9 +34,9 @@ MaxPool2d::MaxPool2d(const Options& options)
 Tensor MaxPool2d::forward(const Tensor& x) { return max_pool2d(x, attrs_); }
 
 std::string MaxPool2d::extra_repr() const {
-  return str_cat("kernel_size=", sizes_repr(attrs_.kernel_size), ", stride=", sizes_repr(attrs_.stride), ", padding=",
-                 sizes_repr(attrs_.padding), ", dilation=", sizes_repr(attrs_.dilation), ", ceil_mode=",
-                 Value(attrs_.ceil_mode).repr());
+  return str_cat("kernel_size=", sizes_repr(attrs_.kernel_size), ", stride=", sizes_repr(attrs_.stride),
+                 ", padding=", sizes_repr(attrs_.padding), ", dilation=", sizes_repr(attrs_.dilation),
+                 ", ceil_mode=", Value(attrs_.ceil_mode).repr());
 }
 
 namespace {

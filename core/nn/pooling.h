@@ -15,11 +15,12 @@ struct MaxPoolOptions {
   Shape dilation{1};
   bool ceil_mode = false;
   static constexpr auto fields() {
-    return std::tuple{required_field("kernel_size", &MaxPoolOptions::kernel_size, "size of the window"),
-                      field("stride", &MaxPoolOptions::stride, "step of the window; none: kernel_size"),
-                      field("padding", &MaxPoolOptions::padding, "minus infinity added on both sides; at most half a window"),
-                      field("dilation", &MaxPoolOptions::dilation, "distance between the window's elements"),
-                      field("ceil_mode", &MaxPoolOptions::ceil_mode, "windows may hang over the end")};
+    return std::tuple{
+        required_field("kernel_size", &MaxPoolOptions::kernel_size, "size of the window"),
+        field("stride", &MaxPoolOptions::stride, "step of the window; none: kernel_size"),
+        field("padding", &MaxPoolOptions::padding, "minus infinity added on both sides; at most half a window"),
+        field("dilation", &MaxPoolOptions::dilation, "distance between the window's elements"),
+        field("ceil_mode", &MaxPoolOptions::ceil_mode, "windows may hang over the end")};
   }
 };
 

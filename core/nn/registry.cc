@@ -29,7 +29,8 @@ const ModuleDef& require_module(std::string_view name, ModuleKind kind) {
   if (def != nullptr && def->kind == kind) return *def;
   std::vector<std::string_view> names;
   for (const ModuleDef* known : all_modules(kind)) names.push_back(known->name);
-  fail(kind == ModuleKind::kLoss ? "unknown loss type " : "unknown module type ", quoted(name), did_you_mean(name, names));
+  fail(kind == ModuleKind::kLoss ? "unknown loss type " : "unknown module type ", quoted(name),
+       did_you_mean(name, names));
 }
 
 std::vector<const ModuleDef*> all_modules(ModuleKind kind) {

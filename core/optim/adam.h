@@ -30,12 +30,13 @@ struct AdamWOptions {
   bool amsgrad = false;
   bool maximize = false;
   static constexpr auto fields() {
-    return std::tuple{field("lr", &AdamWOptions::lr, "learning rate"),
-                      field("betas", &AdamWOptions::betas, "decay of the running averages of gradient and its square"),
-                      field("eps", &AdamWOptions::eps, "added to the denominator"),
-                      field("weight_decay", &AdamWOptions::weight_decay, "how much of lr * parameter each step takes off"),
-                      field("amsgrad", &AdamWOptions::amsgrad, "divide by the largest average so far"),
-                      field("maximize", &AdamWOptions::maximize, "go up the gradient instead of down")};
+    return std::tuple{
+        field("lr", &AdamWOptions::lr, "learning rate"),
+        field("betas", &AdamWOptions::betas, "decay of the running averages of gradient and its square"),
+        field("eps", &AdamWOptions::eps, "added to the denominator"),
+        field("weight_decay", &AdamWOptions::weight_decay, "how much of lr * parameter each step takes off"),
+        field("amsgrad", &AdamWOptions::amsgrad, "divide by the largest average so far"),
+        field("maximize", &AdamWOptions::maximize, "go up the gradient instead of down")};
   }
   void validate() const;
 };

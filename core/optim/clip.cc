@@ -59,9 +59,10 @@ double clip_grad_norm(std::span<const NamedTensor> parameters, double max_norm, 
   const std::vector<Tensor> grads = gradients(parameters);
   const double norm = norm_of(grads, norm_type);
   if (error_if_nonfinite && !std::isfinite(norm)) {
-    fail_precondition("The total norm of order ", Value(norm_type).repr(),
-                      " for gradients from `parameters` is non-finite, so it cannot be clipped. To disable this error and "
-                      "scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`");
+    fail_precondition(
+        "The total norm of order ", Value(norm_type).repr(),
+        " for gradients from `parameters` is non-finite, so it cannot be clipped. To disable this error and "
+        "scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`");
   }
   const double factor = max_norm / (norm + 1e-6);
   if (factor >= 1) return norm;

@@ -31,7 +31,8 @@ Tensor converted(const Tensor& x, DType dtype) {
 }
 
 // A number of a saved state; takes it out of `unused`.
-std::optional<double> take_number(const OptimizerState& state, const std::string& key, std::set<std::string_view>& unused) {
+std::optional<double> take_number(const OptimizerState& state, const std::string& key,
+                                  std::set<std::string_view>& unused) {
   const auto found = state.numbers.find(key);
   if (found == state.numbers.end()) return std::nullopt;
   unused.erase(key);
@@ -98,8 +99,8 @@ void Optimizer::step() {
       const Tensor grad = gradient(p.tensor);
       if (!grad.defined()) continue;
       if (grad.sizes() != p.tensor.sizes()) {
-        fail(type(), ": the gradient of ", quoted(p.name), " has shape ", to_string(grad.sizes()),
-             ", the parameter ", to_string(p.tensor.sizes()));
+        fail(type(), ": the gradient of ", quoted(p.name), " has shape ", to_string(grad.sizes()), ", the parameter ",
+             to_string(p.tensor.sizes()));
       }
       const DType dtype = p.tensor.dtype();
       ParameterState state = group.states[i];
@@ -109,7 +110,8 @@ void Optimizer::step() {
       // Asking for the bytes now makes the copies of those that a snapshot shares, while failing is still harmless.
       p.tensor.mutable_raw_data();
       for (const Tensor& tensor : state.tensors) tensor.mutable_raw_data();
-      pending.push_back({&group.states[i], {g, group.learning_rate, p.tensor, converted(grad, dtype), std::move(state)}});
+      pending.push_back(
+          {&group.states[i], {g, group.learning_rate, p.tensor, converted(grad, dtype), std::move(state)}});
     }
   }
   for (Pending& p : pending) {
@@ -150,7 +152,8 @@ void Optimizer::load_state_dict(const OptimizerState& state) {
   std::map<std::string_view, const Tensor*> tensors;
   std::set<std::string_view> unused;
   for (const NamedTensor& t : state.tensors) {
-    if (!t.tensor.defined() || !tensors.emplace(t.name, &t.tensor).second) fault(quoted(t.name), " is none or given twice");
+    if (!t.tensor.defined() || !tensors.emplace(t.name, &t.tensor).second)
+      fault(quoted(t.name), " is none or given twice");
     unused.insert(t.name);
   }
   for (const auto& [key, number] : state.numbers) unused.insert(key);

@@ -122,8 +122,8 @@ struct OptimizerDef {
   std::string_view name;
   std::string_view doc;
   std::vector<AttributeInfo> (*attributes)() = nullptr;
-  /// Adds one line to `faults` for each bad attribute ("group 1: ..." for one of a group) and then gives nullptr. Throws
-  /// Error for parameters that cannot be optimized.
+  /// Adds one line to `faults` for each bad attribute ("group 1: ..." for one of a group) and then gives nullptr.
+  /// Throws Error for parameters that cannot be optimized.
   std::unique_ptr<Optimizer> (*make)(std::vector<ParameterGroupSpec> groups, const AttributeMap& defaults,
                                      std::vector<std::string>& faults) = nullptr;
 };
@@ -147,8 +147,8 @@ class OptimizerFamily {
   static void add(const OptimizerDef& def);
 };
 
-/// The part of an optimizer class that its options decide. Options are described (base/fields.h), have a member `lr`, and
-/// `void validate() const` that throws PyTorch's messages.
+/// The part of an optimizer class that its options decide. Options are described (base/fields.h), have a member `lr`,
+/// and `void validate() const` that throws PyTorch's messages.
 template <Described O>
 class OptimizerWith : public Optimizer {
  public:
@@ -183,8 +183,8 @@ class OptimizerWith : public Optimizer {
   std::vector<Options> options_;
 };
 
-/// The def of a class that derives from OptimizerWith and has `static constexpr auto kName` and `kDoc`, and a constructor
-/// from a vector of OptionGroup.
+/// The def of a class that derives from OptimizerWith and has `static constexpr auto kName` and `kDoc`, and a
+/// constructor from a vector of OptionGroup.
 template <class T>
 OptimizerDef optimizer_def() {
   OptimizerDef def;
@@ -194,7 +194,8 @@ OptimizerDef optimizer_def() {
   def.make = [](std::vector<ParameterGroupSpec> groups, const AttributeMap& defaults,
                 std::vector<std::string>& faults) -> std::unique_ptr<Optimizer> {
     const size_t before = faults.size();
-    const auto parse = [&faults](const AttributeMap& attributes, typename T::Options& options, const std::string& where) {
+    const auto parse = [&faults](const AttributeMap& attributes, typename T::Options& options,
+                                 const std::string& where) {
       std::vector<std::string> found;
       parse_attributes(attributes, options, found);
       if (found.empty()) {
