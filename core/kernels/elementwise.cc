@@ -74,8 +74,8 @@ class Odometer {
 
 class Walk {
  public:
-  Walk(const LoopNest& nest, std::span<const Operand> operands, size_t outputs, RunFn fn)
-      : nest_(nest), operands_(operands), outputs_(outputs), fn_(fn) {}
+  Walk(const LoopNest& nest, std::span<const Operand> operands, size_t outputs, bool updates, RunFn fn)
+      : nest_(nest), operands_(operands), outputs_(outputs), first_read_(updates ? 0 : outputs), fn_(fn) {}
 
   void run(int64_t begin, int64_t end) const {
     alignas(64) std::byte scratch[kMaxOperands][kChunk * 8];
@@ -118,7 +118,7 @@ class Walk {
           pointers[o] = operand.at(at.offset(o));
         } else {
           pointers[o] = scratch[o];
-          if (o >= outputs_) {
+          if (o >= first_read_) {
             gather_strided(operand.at(at.offset(o)), operand.stride(inner), operand.itemsize, n, scratch[o]);
           }
         }
@@ -149,7 +149,7 @@ class Walk {
       }
       for (int64_t done = 0; done < n;) {
         const int64_t row = std::min(n - done, in.left_in_row());
-        for (size_t o = outputs_; o < operands_.size(); ++o) {
+        for (size_t o = first_read_; o < operands_.size(); ++o) {
           const Operand& operand = operands_[o];
           if (operand.dense || operand.constant) continue;
           gather_strided(operand.at(in.offset(o)), operand.stride(inner), operand.itemsize, row,
@@ -176,6 +176,7 @@ class Walk {
   const LoopNest& nest_;
   std::span<const Operand> operands_;
   size_t outputs_;
+  size_t first_read_;  // operands from here on are read
   RunFn fn_;
 };
 
@@ -282,7 +283,7 @@ LoopNest make_nest(Ints sizes, std::span<const Shape> strides, bool reorder) {
 }
 
 void for_each_run(std::span<const Tensor* const> outputs, std::span<const Tensor* const> inputs, int64_t grain,
-                  RunFn fn) {
+                  RunFn fn, bool updates) {
   const Shape& sizes = outputs[0]->sizes();
   const int64_t total = outputs[0]->numel();
   if (total == 0) return;
@@ -312,7 +313,7 @@ void for_each_run(std::span<const Tensor* const> outputs, std::span<const Tensor
     operand.constant = total > 1 && std::ranges::all_of(nest.strides[o], [](int64_t s) { return s == 0; });
     if (operand.constant) operand.dense = false;
   }
-  const Walk walk(nest, std::span(operands.data(), count), outputs.size(), fn);
+  const Walk walk(nest, std::span(operands.data(), count), outputs.size(), updates, fn);
   parallel_for(total, grain, [&](int64_t begin, int64_t end) { walk.run(begin, end); });
 }
 

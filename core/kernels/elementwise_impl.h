@@ -32,9 +32,10 @@ using RunFn = absl::FunctionRef<void(int64_t n, void* const* operands)>;
 
 /// Walks the elements of `outputs` with those of `inputs` broadcast to them and calls fn(n, pointers) over runs in which
 /// each operand is contiguous (outputs first). Operands that are not are gathered into scratch, outputs scattered from
-/// it, so fn is one loop over plain arrays. Runs are spread over threads, `grain` elements a task.
+/// it, so fn is one loop over plain arrays. Runs are spread over threads, `grain` elements a task. With `updates` fn also
+/// reads what the outputs hold.
 void for_each_run(std::span<const Tensor* const> outputs, std::span<const Tensor* const> inputs, int64_t grain,
-                  RunFn fn);
+                  RunFn fn, bool updates = false);
 
 /// Gathers n elements that lie `stride` elements apart into a plain array.
 void gather_strided(const void* from, int64_t stride, size_t itemsize, int64_t n, void* to);

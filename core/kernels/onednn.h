@@ -1,0 +1,16 @@
+#pragma once
+
+#include "core/kernels/conv_impl.h"
+
+/// The one place that speaks to oneDNN (2.x; its 3.x interface differs). Primitives are cached by shape, their blocked
+/// layouts stay inside. Threads are parallel_for's: every primitive runs on the thread that calls it, over a part of the
+/// batch or of the channels that depends on the shape alone.
+namespace tapewire::kernels::onednn {
+
+// Each is false, with nothing computed, when oneDNN has no implementation for the shape. Plain row-major arrays; `bias`
+// may be null.
+bool conv_forward(const ConvShape& s, const float* x, const float* w, const float* bias, float* out);
+bool conv_backward_input(const ConvShape& s, const float* grad, const float* w, float* grad_x);
+bool conv_backward_weight(const ConvShape& s, const float* grad, const float* x, float* grad_w);
+
+}  // namespace tapewire::kernels::onednn

@@ -1,0 +1,113 @@
+#include "core/kernels/random.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "core/kernels/copy.h"
+#include "core/kernels/elementwise_impl.h"
+
+namespace tapewire::kernels {
+namespace {
+
+// Sets every element in row-major order, one after the other, to draw().
+template <class T, class Draw>
+void fill_serially(const Tensor& out, const Draw& draw) {
+  const Tensor result = out.is_contiguous() ? out : Tensor::empty(out.sizes(), out.dtype());
+  T* to = result.mutable_data<T>();
+  for (int64_t i = 0; i < result.numel(); ++i) to[i] = draw();
+  if (!result.is_same(out)) copy(result, out);
+}
+
+template <class T>
+T uniform_draw(Generator& generator) {
+  if constexpr (std::is_same_v<T, float>) {
+    return generator.uniform_float();
+  } else {
+    return generator.uniform_double();
+  }
+}
+
+// ATen's normal_fill_16: uniforms to normals, number j paired with j + 8.
+template <class T>
+void normalise_16(T* data, T mean, T std) {
+  for (int j = 0; j < 8; ++j) {
+    const T u1 = T{1} - data[j];  // (0, 1]: log is finite
+    const T u2 = data[j + 8];
+    const T radius = std::sqrt(T{-2} * std::log(u1));
+    const T theta = T{2} * std::numbers::pi_v<T> * u2;
+    data[j] = radius * std::cos(theta) * std + mean;
+    data[j + 8] = radius * std::sin(theta) * std + mean;
+  }
+}
+
+template <class T>
+void normal_blocks(T* data, int64_t size, T mean, T std, Generator& generator) {
+  for (int64_t i = 0; i < size; ++i) data[i] = uniform_draw<T>(generator);
+  for (int64_t i = 0; i + 16 <= size; i += 16) normalise_16(data + i, mean, std);
+  if (size % 16 != 0) {
+    // The last sixteen are drawn anew, those done before included.
+    T* last = data + size - 16;
+    for (int i = 0; i < 16; ++i) last[i] = uniform_draw<T>(generator);
+    normalise_16(last, mean, std);
+  }
+}
+
+}  // namespace
+
+void uniform(const Tensor& out, double from, double to, Generator& generator) {
+  dispatch_floating("uniform", out.dtype(), [&]<class T>(TypeTag<T>) {
+    const T low = static_cast<T>(from);
+    const T range = static_cast<T>(to) - low;
+    fill_serially<T>(out, [&] { return uniform_draw<T>(generator) * range + low; });
+  });
+}
+
+void normal(const Tensor& out, double mean, double std, Generator& generator) {
+  dispatch_floating("normal", out.dtype(), [&]<class T>(TypeTag<T>) {
+    if (out.numel() >= 16 && out.is_contiguous()) {
+      normal_blocks(out.mutable_data<T>(), out.numel(), static_cast<T>(mean), static_cast<T>(std), generator);
+    } else {
+      fill_serially<T>(out, [&] { return static_cast<T>(generator.normal_double() * std + mean); });
+    }
+  });
+}
+
+void bernoulli(const Tensor& out, double p, Generator& generator) {
+  dispatch_all(out.dtype(), [&]<class T>(TypeTag<T>) {
+    fill_serially<T>(out, [&] { return static_cast<T>(generator.uniform_double() < p); });
+  });
+}
+
+void bernoulli(const Tensor& out, const Tensor& p, Generator& generator) {
+  if (p.sizes() != out.sizes()) fail_internal("bernoulli: probabilities differ in shape from the output");
+  const Tensor plain = contiguous(p);
+  dispatch_floating("bernoulli", p.dtype(), [&]<class P>(TypeTag<P>) {
+    const P* probability = plain.data<P>();
+    dispatch_all(out.dtype(), [&]<class T>(TypeTag<T>) {
+      fill_serially<T>(out, [&] { return static_cast<T>(uniform_draw<P>(generator) < *probability++); });
+    });
+  });
+}
+
+void randint(const Tensor& out, int64_t low, int64_t high, Generator& generator) {
+  const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
+  dispatch_all(out.dtype(), [&]<class T>(TypeTag<T>) {
+    fill_serially<T>(out, [&] {
+      const uint64_t draw = range >= (uint64_t{1} << 32) ? generator.random64() : uint64_t{generator.random()};
+      return static_cast<T>(static_cast<int64_t>(draw % range + static_cast<uint64_t>(low)));
+    });
+  });
+}
+
+void randperm(const Tensor& out, Generator& generator) {
+  const int64_t n = out.numel();
+  const Tensor result = out.is_contiguous() ? out : Tensor::empty(out.sizes(), out.dtype());
+  int64_t* to = result.mutable_data<int64_t>();
+  for (int64_t i = 0; i < n; ++i) to[i] = i;
+  for (int64_t i = 0; i + 1 < n; ++i) {
+    std::swap(to[i], to[i + static_cast<int64_t>(generator.random() % static_cast<uint64_t>(n - i))]);
+  }
+  if (!result.is_same(out)) copy(result, out);
+}
+
+}  // namespace tapewire::kernels
