@@ -43,13 +43,23 @@ Tensors AccumulateGrad::apply(Tensors grads) {
     }
   } else if (!grad_enabled()) {
     engine_ops().accumulate(meta.grad, incoming);
+    meta.grad.storage().bump_version();
   } else {
     meta.grad = engine_ops().add(meta.grad, incoming);
   }
-  if (!meta.post_accumulate_hooks.empty()) {
+  return {};
+}
+
+bool AccumulateGrad::has_post_hooks() const {
+  return Node::has_post_hooks() || !autograd_meta(leaf_).post_accumulate_hooks.empty();
+}
+
+void AccumulateGrad::call_post_hooks(Tensors& grad_inputs, const Tensors& grad_outputs) {
+  const AutogradMeta& meta = autograd_meta(leaf_);
+  if (!meta.post_accumulate_hooks.empty() && !grad_outputs.empty() && grad_outputs[0].defined()) {
     for (const auto& entry : *meta.post_accumulate_hooks.snapshot()) entry.hook(leaf_);
   }
-  return {};
+  Node::call_post_hooks(grad_inputs, grad_outputs);
 }
 
 void fail_second_backward() {

@@ -14,6 +14,9 @@ class AccumulateGrad final : public Node {
   std::string name() const override { return "AccumulateGrad"; }
   Tensors apply(Tensors grads) override;
   void call_tensor_hooks(Tensors& grads) override;
+  /// The leaf's post-accumulate-grad hooks, then the node's own.
+  void call_post_hooks(Tensors& grad_inputs, const Tensors& grad_outputs) override;
+  bool has_post_hooks() const override;
 
   const Tensor& leaf() const { return leaf_; }
 

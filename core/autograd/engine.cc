@@ -19,6 +19,11 @@ struct Capture {
   size_t result;
 };
 
+std::string made_in(const Node& node) {
+  const std::string* origin = node.origin();
+  return origin != nullptr ? str_cat(" The forward op that made it ran in ", *origin, ".") : std::string();
+}
+
 // One walk over a tape.
 class Pass {
  public:
@@ -52,6 +57,8 @@ class Pass {
   void receive(Task& task, const Node& node, uint32_t input_nr, Tensor grad);
   void run_node(const Ref<Node>& node, Task& task);
   Tensors call(const Ref<Node>& node, Tensors grads);
+  static void retain(const Ref<Node>& node, const Tensors& grads);
+  static Tensors apply(Node& node, Tensors grads);
   void validate(const Node& node, Tensors& grads) const;
 
   // Tasks stay where they are while the map grows.
@@ -74,7 +81,6 @@ class Pass {
   const bool keep_graph_;
   const bool create_graph_;
   bool selective_ = false;
-  absl::flat_hash_map<Node*, std::unique_ptr<Task>> tasks_storage_;
   std::priority_queue<Ref<Node>, std::vector<Ref<Node>>, Later> ready_;
   Tensors results_;
   TaskMap tasks_;
@@ -137,16 +143,12 @@ void Pass::receive(Task& task, const Node& node, uint32_t input_nr, Tensor grad)
 
 void Pass::validate(const Node& node, Tensors& grads) const {
   const auto& edges = node.next_edges();
-  if (grads.size() < edges.size()) {
-    fail("Function ", node.name(), " returned an incorrect number of gradients (expected ", edges.size(), ", got ",
-         grads.size(), ")");
-  }
   // More than asked for may come, but only empty ones.
-  for (size_t i = edges.size(); i < grads.size(); ++i) {
-    if (grads[i].defined()) {
-      fail("Function ", node.name(), " returned an incorrect number of gradients (expected ", edges.size(), ", got ",
-           grads.size(), ")");
-    }
+  bool right_count = grads.size() >= edges.size();
+  for (size_t i = edges.size(); i < grads.size(); ++i) right_count = right_count && !grads[i].defined();
+  if (!right_count) {
+    fail("Function ", node.name(), " returned an invalid number of gradients - expected ", edges.size(), ", but got ",
+         grads.size());
   }
   grads.resize(edges.size());
   for (size_t i = 0; i < edges.size(); ++i) {
@@ -175,19 +177,40 @@ void Pass::validate(const Node& node, Tensors& grads) const {
   }
 }
 
-Tensors Pass::call(const Ref<Node>& node, Tensors grads) {
+void Pass::retain(const Ref<Node>& node, const Tensors& grads) {
+  MutexLock lock(node->mutex());
   node->call_retain_grad(grads);
+}
+
+// In anomaly mode an error tells which forward op made the node that failed.
+Tensors Pass::apply(Node& node, Tensors grads) {
+  if (!anomaly_enabled()) return node.apply(std::move(grads));
+  try {
+    return node.apply(std::move(grads));
+  } catch (const Error& error) {
+    throw Error(error.code(), str_cat(error.message(), " (in Function '", node.name(), "'.", made_in(node), ")"));
+  }
+}
+
+// Other passes over a shared part of the tape wait while the node reads, writes or drops what it holds. Hooks run
+// outside: they may start a pass of their own.
+Tensors Pass::call(const Ref<Node>& node, Tensors grads) {
+  retain(node, grads);
   node->call_pre_hooks(grads);
-  const Tensors grad_outputs = grads;
-  Tensors grad_inputs = node->apply(std::move(grads));
-  if (!keep_graph_) node->release_saved();
+  // Post-hooks see the gradients; without any, the node has the only reference and may keep them.
+  Tensors grad_outputs;
+  if (node->has_post_hooks()) grad_outputs = grads;
+  Tensors grad_inputs;
+  {
+    MutexLock lock(node->mutex());
+    grad_inputs = apply(*node, std::move(grads));
+    if (!keep_graph_) node->release_saved();
+  }
   validate(*node, grad_inputs);
   if (anomaly_enabled()) {
     for (size_t i = 0; i < grad_inputs.size(); ++i) {
       if (!grad_inputs[i].defined() || !engine_ops().has_nan(grad_inputs[i])) continue;
-      const std::string* origin = node->origin();
-      fail("Function '", node->name(), "' returned nan values in its ", i, "th output.",
-           origin != nullptr ? str_cat(" The forward op that made it ran in ", *origin, ".") : std::string());
+      fail("Function '", node->name(), "' returned nan values in its ", i, "th output.", made_in(*node));
     }
   }
   node->call_post_hooks(grad_inputs, grad_outputs);
@@ -196,18 +219,13 @@ Tensors Pass::call(const Ref<Node>& node, Tensors grads) {
 
 void Pass::run_node(const Ref<Node>& node, Task& task) {
   check_cancelled();
-  MutexLock lock(node->mutex());
   Tensors grads = std::move(task.grads);
   if (grads.empty()) grads.resize(node->outputs().size());
   node->call_tensor_hooks(grads);
   for (const Capture& capture : task.captures) results_[capture.result] = grads[capture.input_nr];
   const bool runs = !selective_ || task.needed;
-  Tensors grad_inputs;
-  if (runs) {
-    grad_inputs = call(node, std::move(grads));
-  } else {
-    node->call_retain_grad(grads);
-  }
+  if (!runs) retain(node, grads);
+  Tensors grad_inputs = runs ? call(node, std::move(grads)) : Tensors();
   const auto& edges = node->next_edges();
   for (size_t i = 0; i < edges.size(); ++i) {
     if (!edges[i]) continue;
@@ -256,6 +274,7 @@ Roots make_roots(std::span<const Tensor> outputs, std::span<const Tensor> grad_o
   Roots roots;
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Tensor& output = outputs[i];
+    if (!output.defined()) fail("element ", i, " of tensors is none");
     Tensor grad = grad_outputs.empty() ? Tensor() : grad_outputs[i];
     Edge edge = gradient_edge(output);
     if (!edge) {

@@ -38,7 +38,21 @@ Tensors FunctionNode::finish(const Ref<FunctionNode>& node, const Tensors& input
   FunctionContext& context = node->context_;
   for (const Tensor& dirty : context.dirty_) {
     if (!holds(inputs, dirty)) fail("mark_dirty: a tensor that is no input was marked as changed in place");
-    check_inplace(dirty, node->name());
+    if (!holds(outputs, dirty)) {
+      fail(node->name(),
+           ": Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
+           "modified inplace must all be outputs of the Function.");
+    }
+    check_inplace(dirty, node->name(), node->differentiable_);
+    const AutogradMeta* meta = find_autograd_meta(dirty);
+    if (node->differentiable_ && meta != nullptr && meta->view && outputs.size() > 1) {
+      fail(node->name(),
+           ": If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return "
+           "more than one Tensor. This is not supported by the current autograd engine. You should either make sure the "
+           "input is not a view (using .clone() for example) or make your Function only return one Tensor (potentially "
+           "splitting it into two Functions: one doing the inplace that returns a single Tensor and a second one that "
+           "does the other operations).");
+    }
     dirty.storage().bump_version();
   }
   if (!node->differentiable_) return outputs;
@@ -50,16 +64,22 @@ Tensors FunctionNode::finish(const Ref<FunctionNode>& node, const Tensors& input
     const uint32_t number = node->add_output(output.spec());
     const bool dirty = holds(context.dirty_, output);
     // An input returned as it is becomes a new tensor: the input keeps its own history.
+    const bool differentiable = is_floating(output.dtype()) && !holds(context.non_differentiable_, output);
     if (!dirty && holds(inputs, output)) {
       const Tensor input = output;
       output = input.alias();
-      set_view_of(output, input, ViewOrigin::kCustomFunction);
+      if (differentiable) set_view_of(output, input, ViewOrigin::kCustomFunction);
     }
-    if (!is_floating(output.dtype()) || holds(context.non_differentiable_, output)) continue;
+    if (!differentiable) continue;
     if (dirty) {
-      rebase_history(output, node);
-    } else {
-      set_history(output, node, number);
+      rebase_history(output, node, number);
+      continue;
+    }
+    set_history(output, node, number);
+    // A view that forward made (without grad mode) has this node as its history.
+    if (AutogradMeta* meta = find_autograd_meta(output); meta != nullptr && meta->view) {
+      meta->view->origin = ViewOrigin::kCustomFunction;
+      meta->view->grad_fn_version = output.version();
     }
   }
   for (const Tensor& x : context.to_save_) {

@@ -38,11 +38,13 @@ class CopySlices final : public Node {
     if (!grads[0].defined()) return out;
     if (!change_) fail_second_backward();
     const EngineOps& ops = engine_ops();
-    Tensor slice = ops.clone(ops.as_strided(grads[0], view_));
-    Tensors inner = change_->apply({std::move(slice)});
+    // What else the change put out has no gradient here: it is a result of its own, not part of the base.
+    Tensors slice(change_->outputs().size());
+    slice[0] = ops.clone(ops.as_strided(grads[0], view_));
+    Tensors inner = change_->apply(std::move(slice));
     for (size_t i = 1; i < out.size() && i < inner.size(); ++i) out[i] = std::move(inner[i]);
     if (needs_input(0)) {
-      const Tensor part = inner[0].defined() ? inner[0] : Tensor::zeros(view_.sizes, grads[0].dtype());
+      const Tensor part = !inner.empty() && inner[0].defined() ? inner[0] : Tensor::zeros(view_.sizes, grads[0].dtype());
       out[0] = ops.as_strided_scatter(grads[0], part, view_);
     }
     return out;
@@ -78,6 +80,55 @@ class StridedView final : public Node {
   Geometry view_;
 };
 
+// Throws when a view must not be changed in place, itself or (`indirect`) through its base; the words are PyTorch's.
+void check_view_origin(const Tensor& x, std::string_view op, bool indirect) {
+  const ViewOrigin origin = find_autograd_meta(x)->view->origin;
+  if (origin == ViewOrigin::kDefault) return;
+  const std::string_view modified =
+      indirect ? "its base or another view of its base has been modified inplace" : "is being modified inplace";
+  const Ref<GraphNode>& made_by = x.autograd().grad_fn;
+  const std::string what =
+      made_by ? str_cat(op, ": Output ", x.autograd().output_nr, " of ", static_cast<const Node&>(*made_by).name(),
+                        " is a view and ", modified, ".")
+              : str_cat(op, ": A view was created in no_grad mode and ", modified, " with grad mode enabled.");
+  switch (origin) {
+    case ViewOrigin::kDefault: break;
+    case ViewOrigin::kNoGrad:
+      fail_precondition(what,
+                        " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your "
+                        "code by moving both the view and the inplace either both inside the no_grad block (if you "
+                        "don't want the inplace to be tracked) or both outside (if you want the inplace to be "
+                        "tracked).");
+    case ViewOrigin::kMultiOutput:
+      fail_precondition(what,
+                        " This view is the output of a function that returns multiple views. Such functions do not "
+                        "allow the output views to be modified inplace. You should replace the inplace operation by "
+                        "an out-of-place one.");
+    case ViewOrigin::kCustomFunction:
+      fail_precondition(what,
+                        " This view was created inside a custom Function (or because an input was returned as-is) and "
+                        "the autograd logic to handle view+inplace would override the custom backward associated with "
+                        "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix "
+                        "this by cloning the output of the custom Function.");
+  }
+}
+
+// A retained gradient follows its tensor from one grad_fn to the next; hooks stay behind.
+void move_retained(const Tensor& x, const Ref<GraphNode>& before, uint32_t output_before) {
+  const AutogradMeta* meta = find_autograd_meta(x);
+  if (meta == nullptr || !meta->retained) return;
+  if (before) static_cast<Node&>(*before).drop_retained(output_before);
+  static_cast<Node&>(*x.autograd().grad_fn).set_retained(x.autograd().output_nr, meta->retained);
+}
+
+// Gives x another history and takes its retained gradient along.
+void replace_history(const Tensor& x, const Ref<Node>& node, uint32_t output_nr) {
+  const Ref<GraphNode> before = x.autograd().grad_fn;
+  const uint32_t output_before = x.autograd().output_nr;
+  set_history(x, node, output_nr);
+  move_retained(x, before, output_before);
+}
+
 }  // namespace
 
 AutogradMeta* find_autograd_meta(const Tensor& x) { return static_cast<AutogradMeta*>(x.autograd().extra.get()); }
@@ -103,8 +154,9 @@ const Tensor& set_requires_grad(const Tensor& x, bool requires_grad) {
 
 bool is_leaf(const Tensor& x) {
   if (x.autograd().grad_fn) return false;
+  // A view without a history of its own has its base's once that was changed in place.
   const AutogradMeta* meta = find_autograd_meta(x);
-  return meta == nullptr || !meta->base_requires_grad();
+  return meta == nullptr || !meta->base_requires_grad() || meta->view->grad_fn_version == x.version();
 }
 
 Ref<Node> grad_fn(const Tensor& x) {
@@ -112,10 +164,8 @@ Ref<Node> grad_fn(const Tensor& x) {
   if (AutogradMeta* meta = find_autograd_meta(x); meta != nullptr && meta->base_requires_grad()) {
     ViewInfo& view = *meta->view;
     if (view.grad_fn_version != x.version()) {
-      if (view.origin == ViewOrigin::kNoGrad && grad_enabled()) check_inplace(x, "view");
-      auto node = make_ref<StridedView>(view.base, x);
-      slot.grad_fn = node;
-      slot.output_nr = 0;
+      check_view_origin(x, "view", true);
+      replace_history(x, make_ref<StridedView>(view.base, x), 0);
       view.grad_fn_version = x.version();
     }
   }
@@ -180,37 +230,17 @@ void set_view_of(const Tensor& view, const Tensor& input, ViewOrigin origin) {
   const AutogradMeta* meta = find_autograd_meta(input);
   const bool chained = meta != nullptr && meta->view;
   // A view of a view that must not be changed must not be changed either.
-  if (chained && meta->view->origin != ViewOrigin::kDefault) origin = meta->view->origin;
+  if (chained && origin == ViewOrigin::kDefault) origin = meta->view->origin;
   autograd_meta(view).view = ViewInfo{chained ? meta->view->base : input, view.version(), origin};
 }
 
-void check_inplace(const Tensor& x, std::string_view op) {
-  if (!grad_enabled() || !x.requires_grad()) return;
+void check_inplace(const Tensor& x, std::string_view op, bool any_requires_grad) {
+  if (!grad_enabled() || !any_requires_grad) return;
   const AutogradMeta* meta = find_autograd_meta(x);
   if (meta != nullptr && meta->view) {
-    const Ref<GraphNode>& made_by = x.autograd().grad_fn;
-    const std::string which =
-        str_cat("Output ", x.autograd().output_nr, " of ",
-                made_by ? static_cast<const Node&>(*made_by).name() : std::string("a view op"),
-                " is a view and is being modified inplace.");
-    switch (meta->view->origin) {
-      case ViewOrigin::kDefault: break;
-      case ViewOrigin::kNoGrad:
-        fail_precondition(op,
-                          ": A view was created in no_grad mode and is being modified inplace with grad mode enabled. "
-                          "Given that this use case is ambiguous and error-prone, it is forbidden.");
-      case ViewOrigin::kMultiOutput:
-        fail_precondition(op, ": ", which,
-                          " This view is the output of a function that returns multiple views. Such functions do not "
-                          "allow the output views to be modified inplace. You should replace the inplace operation by "
-                          "an out-of-place one.");
-      case ViewOrigin::kCustomFunction:
-        fail_precondition(op, ": ", which,
-                          " This view was created inside a custom Function (or because an input was returned as-is) and "
-                          "the autograd logic to handle view+inplace would override the custom backward associated with "
-                          "the custom Function, leading to incorrect gradients. This behavior is forbidden.");
-    }
+    check_view_origin(x, op, false);
     const Tensor& base = meta->view->base;
+    relative_geometry(x, base);
     if (base.autograd().requires_grad && is_leaf(base)) {
       fail_precondition(op, ": a view of a leaf Variable that requires grad is being used in an in-place operation.");
     }
@@ -220,25 +250,16 @@ void check_inplace(const Tensor& x, std::string_view op) {
   }
 }
 
-void rebase_history(const Tensor& x, const Ref<Node>& node) {
+void rebase_history(const Tensor& x, const Ref<Node>& node, uint32_t output_nr) {
   AutogradMeta* meta = find_autograd_meta(x);
-  Ref<Node> before = Ref<Node>::share(static_cast<Node*>(x.autograd().grad_fn.get()));
-  const uint32_t output_before = x.autograd().output_nr;
-  if (meta != nullptr && meta->view) {
-    const Tensor& base = meta->view->base;
-    auto slices = make_ref<CopySlices>(base, relative_geometry(x, base), node);
-    set_history(base, slices, 0);
-    if (AutogradMeta* base_meta = find_autograd_meta(base)) base_meta->grad = Tensor();
-    set_history(x, make_ref<StridedView>(base, x), 0);
-    meta->view->grad_fn_version = x.version();
-  } else {
-    set_history(x, node, 0);
+  if (meta == nullptr || !meta->view) {
+    replace_history(x, node, output_nr);
+    return;
   }
-  // Hooks stay with the old grad_fn; a retained gradient moves along.
-  if (meta != nullptr && meta->retained) {
-    if (before) before->drop_retained(output_before);
-    grad_fn(x)->set_retained(x.autograd().output_nr, meta->retained);
-  }
+  const Tensor& base = meta->view->base;
+  replace_history(base, make_ref<CopySlices>(base, relative_geometry(x, base), node), 0);
+  replace_history(x, make_ref<StridedView>(base, x), 0);
+  meta->view->grad_fn_version = x.version();
 }
 
 }  // namespace tapewire

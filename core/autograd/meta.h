@@ -68,10 +68,12 @@ HookHandle register_post_accumulate_grad_hook(const Tensor& x, std::function<voi
 void set_history(const Tensor& x, const Ref<Node>& node, uint32_t output_nr);
 /// Makes `view` a differentiable view of `input` (or of what that is a view of).
 void set_view_of(const Tensor& view, const Tensor& input, ViewOrigin origin);
-/// Throws where PyTorch forbids an in-place change of x under grad mode.
-void check_inplace(const Tensor& x, std::string_view op);
-/// Records that `node` (with output 0 = the new x) changed x in place; a view's base gets the change too. Takes x's
-/// edges before the change from next_edges of node. REQUIRES: the version was bumped already.
-void rebase_history(const Tensor& x, const Ref<Node>& node);
+/// Throws where PyTorch forbids an in-place change of x that is recorded: one under grad mode in which an operand (x or
+/// another) needs a gradient.
+void check_inplace(const Tensor& x, std::string_view op, bool any_requires_grad);
+/// Records that `node` (whose output `output_nr` is the new x) changed x in place; a view's base gets the change too.
+/// Takes x's edges before the change from next_edges of node. REQUIRES: the version was bumped already; for a view,
+/// output_nr is 0.
+void rebase_history(const Tensor& x, const Ref<Node>& node, uint32_t output_nr = 0);
 
 }  // namespace tapewire

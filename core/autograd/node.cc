@@ -65,6 +65,11 @@ void Node::destroy() {
   doomed = nullptr;
 }
 
+uint32_t Node::add_output(TensorSpec spec) {
+  outputs_.push_back(std::move(spec));
+  return static_cast<uint32_t>(outputs_.size() - 1);
+}
+
 HookHandle Node::add_tensor_hook(uint32_t output, std::function<TensorHook> hook) {
   for (Extras::TensorEntry& entry : extras().tensor_hooks) {
     if (entry.output == output) return entry.hooks.add(std::move(hook));
@@ -98,10 +103,12 @@ void call_tensor_hook(const std::function<TensorHook>& hook, Tensor& grad) {
 
 void Node::call_tensor_hooks(Tensors& grads) {
   if (!extras_) return;
-  for (const Extras::TensorEntry& entry : extras_->tensor_hooks) {
-    Tensor& grad = grads[entry.output];
+  // By index: a hook may add hooks, which moves the entries.
+  for (size_t i = 0; i < extras_->tensor_hooks.size(); ++i) {
+    Tensor& grad = grads[extras_->tensor_hooks[i].output];
     if (!grad.defined()) continue;
-    for (const auto& hook : *entry.hooks.snapshot()) call_tensor_hook(hook.hook, grad);
+    const auto hooks = extras_->tensor_hooks[i].hooks.snapshot();
+    for (const auto& hook : *hooks) call_tensor_hook(hook.hook, grad);
   }
 }
 
@@ -126,8 +133,10 @@ void Node::call_pre_hooks(Tensors& grads) {
   }
 }
 
+bool Node::has_post_hooks() const { return extras_ && !extras_->post_hooks.empty(); }
+
 void Node::call_post_hooks(Tensors& grad_inputs, const Tensors& grad_outputs) {
-  if (!extras_ || extras_->post_hooks.empty()) return;
+  if (!Node::has_post_hooks()) return;
   for (const auto& entry : *extras_->post_hooks.snapshot()) {
     Tensors replaced = entry.hook(grad_inputs, grad_outputs);
     if (replaced.empty()) continue;

@@ -59,10 +59,7 @@ class Node : public GraphNode {
 
   /// What the operation put out: gradients are validated against it.
   const absl::InlinedVector<TensorSpec, 1>& outputs() const { return outputs_; }
-  uint32_t add_output(TensorSpec spec) {
-    outputs_.push_back(std::move(spec));
-    return static_cast<uint32_t>(outputs_.size() - 1);
-  }
+  uint32_t add_output(TensorSpec spec);
 
   /// Hooks of output i as a tensor; they fire as soon as its gradient is known.
   HookHandle add_tensor_hook(uint32_t output, std::function<TensorHook> hook);
@@ -77,9 +74,11 @@ class Node : public GraphNode {
   virtual void call_tensor_hooks(Tensors& grads);
   void call_retain_grad(const Tensors& grads);
   void call_pre_hooks(Tensors& grads);
-  void call_post_hooks(Tensors& grad_inputs, const Tensors& grad_outputs);
+  virtual void call_post_hooks(Tensors& grad_inputs, const Tensors& grad_outputs);
+  /// Whether call_post_hooks looks at its arguments.
+  virtual bool has_post_hooks() const;
 
-  /// Held while the node runs: two backward passes over a shared part of a tape take turns.
+  /// Held while the node applies: two backward passes over a shared part of a tape take turns.
   Mutex& mutex() { return mutex_; }
 
   /// What was running when the node was made; recorded in anomaly mode.

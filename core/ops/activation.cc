@@ -25,7 +25,12 @@ struct ReluBackward {
   static constexpr auto doc = "grad where output is positive, else 0";
   static constexpr std::array inputs{input("grad"), input("output")};
   static constexpr std::array saves{save_input(1)};
-  static TensorSpecs infer(const Attrs&, Specs in) { return {{in[0].dtype, in[0].shape()}}; }
+  static TensorSpecs infer(const Attrs&, Specs in) {
+    if (in[0].dtype != in[1].dtype || in[0].shape() != in[1].shape()) {
+      fail("relu_backward: expects grad and output alike, got ", to_string(in[0]), " and ", to_string(in[1]));
+    }
+    return {{in[0].dtype, in[0].shape()}};
+  }
   static void eval(const Attrs&, Inputs in, Outputs out) { kernels::threshold_backward(in[0], in[1], 0.0, out[0]); }
   static Tensors vjp(const Attrs&, const Vjp& v) {
     return {v.needs(0) ? apply<ReluBackward>({}, {v.grad(), v.input(1)}) : Tensor(), Tensor()};
@@ -126,6 +131,7 @@ struct NativeDropout {
     if (!is_floating(in[0].dtype)) fail(name, ": expects float32 or float64, got ", name_of(in[0].dtype));
     Shape mask = in[0].shape();
     if constexpr (kChannels) {
+      if (mask.size() < 2) fail(name, ": expects input [N, C, *], got ", to_string(in[0]));
       for (size_t i = 2; i < mask.size(); ++i) mask[i] = 1;
     }
     return {{in[0].dtype, in[0].shape()}, {in[0].dtype, mask}};

@@ -154,7 +154,7 @@ struct Pow : Binary<BinaryOp::kPow> {
       // 0 ** exponent is constant for a positive exponent; log(0) must not make a NaN of it.
       const Tensor zero = Tensor::scalar(0.0, g.dtype());
       const Tensor flat = mul(eq(x, 0), ge(exponent, 0));
-      out[1] = where(flat, zero, mul(g, mul(v.output(0), log(x))));
+      out[1] = mul(g, where(flat, zero, mul(v.output(0), log(x))));
     }
     return out;
   }

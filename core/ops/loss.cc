@@ -89,7 +89,14 @@ struct NllBackward {
   static constexpr auto doc = "-weight[t] * grad at each target's class, else 0";
   static constexpr std::array inputs{input("grad"), input("target").fixed(), optional_input("weight")};
   static constexpr std::array saves{save_input(1), save_input(2)};
-  static TensorSpecs infer(const Attrs& a, Specs in) { return {{in[0].dtype, a.size}}; }
+  static TensorSpecs infer(const Attrs& a, Specs in) {
+    numel_of(a.size);
+    check_target(name, {in[0].dtype, a.size, true}, in[1], in[2]);
+    if (in[0].dim() > 0 && in[0].shape() != in[1].shape()) {
+      fail(name, ": expects grad [] or of the target's sizes ", to_string(in[1].sizes), ", got ", to_string(in[0].sizes));
+    }
+    return {{in[0].dtype, a.size}};
+  }
   static void eval(const Attrs& a, Inputs in, Outputs out) {
     kernels::nll_backward(in[0], in[1], in[2], a.ignore_index, out[0]);
   }
@@ -154,6 +161,10 @@ struct CrossEntropy {
     }
     if (x.dim() < 1) fail("cross_entropy: expects input [C] or [N, C, *], got []");
     const int64_t classes = x.dim() == 1 ? 0 : 1;
+    if (in[2].defined() && (in[2].dim() != 1 || in[2].numel() != x.size(classes))) {
+      fail("cross_entropy: weight tensor should be defined either for all ", x.size(classes),
+           " classes or no classes but got weight ", to_string(in[2].spec()));
+    }
     const Tensor log_probs = log_softmax(x, {classes});
     if (is_floating(in[1].dtype()) && in[1].sizes() == x.sizes()) return with_probabilities(a, log_probs, in[1], in[2], classes);
     const NllLossAttrs nll{a.ignore_index, a.reduction};
@@ -185,10 +196,10 @@ struct CrossEntropy {
   // (1 - eps) * nll + eps / C * (-sum over classes of weight * log_probs), each reduced alike.
   static Tensor smoothed(const Attrs& a, const Tensor& log_probs, const Tensor& target, const Tensor& weight,
                          int64_t classes) {
+    const Tensor nll = nll_loss(log_probs, target, weight, {a.ignore_index, a.reduction});
     const Tensor weighted = weight.defined() ? mul(log_probs, by_class(weight, log_probs, classes)) : log_probs;
     const Tensor counts = ne(target, a.ignore_index);
     const Tensor uniform = mul(neg(sum(weighted, {.dim = Shape{classes}})), counts);
-    const Tensor nll = nll_loss(log_probs, target, weight, {a.ignore_index, a.reduction});
     Tensor smooth = reduce(uniform, a.reduction == Reduction::kMean ? Reduction::kSum : a.reduction);
     if (a.reduction == Reduction::kMean) {
       Tensor total = to(sum(counts), log_probs.dtype());

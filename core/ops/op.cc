@@ -1,5 +1,6 @@
 #include "core/ops/op.h"
 
+#include <algorithm>
 #include <cctype>
 
 #include "core/autograd/accumulate_grad.h"
@@ -23,19 +24,19 @@ bool any_requires_grad(std::span<const Tensor> inputs) {
 Inputs promote_operands(const OpDef& op, Inputs in, Tensors& storage, const Tensor* target) {
   absl::InlinedVector<Tensor, 4> taking_part;
   bool differ = false;
+  bool numbers_only = true;
   DType first{};
   for (size_t i = 0; i < in.all().size(); ++i) {
     const Tensor& x = in.all()[i];
     if (!x.defined() || op.inputs[in.declared(i)].is_fixed) continue;
     if (taking_part.empty()) first = x.dtype();
     differ = differ || x.dtype() != first;
+    numbers_only = numbers_only && x.is_wrapped_number();
     taking_part.push_back(x);
   }
   if (taking_part.empty()) return in;
   DType common = differ ? result_type(taking_part) : first;
-  if (taking_part.size() == 1 && taking_part[0].is_wrapped_number() && common == DType::kFloat64) {
-    common = DType::kFloat32;
-  }
+  if (numbers_only && common == DType::kFloat64) common = DType::kFloat32;
   if (op.promotion == Promotion::kFloat && !is_floating(common)) common = DType::kFloat32;
   if (target != nullptr) {
     // In place the result must fit where it goes: float into int does not.
@@ -74,12 +75,76 @@ Ref<OpNode> make_node(const OpDef& op, const void* attrs, Inputs in) {
   return node;
 }
 
-void record_outputs(const OpDef& op, const Ref<OpNode>& node, Outputs outputs) {
+// Makes the outputs, from the `first` on, results of `node`; those before it are its outputs too, but have another way
+// to their history.
+void record_outputs(const OpDef& op, const Ref<OpNode>& node, Outputs outputs, size_t first = 0) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     const uint32_t number = node->add_output(outputs[i].spec());
     const bool no_grad = i < op.outputs.size() && op.outputs[i].is_no_grad;
-    if (!no_grad && is_floating(outputs[i].dtype())) set_history(outputs[i], node, number);
+    if (i >= first && !no_grad && is_floating(outputs[i].dtype())) set_history(outputs[i], node, number);
   }
+}
+
+void check_written_once(const OpDef& op, const Tensor& target) {
+  for (size_t i = 0; i < target.sizes().size(); ++i) {
+    if (target.sizes()[i] > 1 && target.strides()[i] == 0) {
+      fail(op.name,
+           "_: unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+           "Please clone() the tensor before performing the operation.");
+    }
+  }
+}
+
+// Each element at a place of its own, and no gaps between them.
+bool is_dense(const Geometry& g) {
+  absl::InlinedVector<std::pair<int64_t, int64_t>, 6> dims;
+  for (size_t i = 0; i < g.sizes.size(); ++i) {
+    if (g.sizes[i] != 1) dims.emplace_back(g.strides[i], g.sizes[i]);
+  }
+  std::ranges::sort(dims);
+  int64_t expected = 1;
+  for (const auto& [stride, size] : dims) {
+    if (stride != expected) return false;
+    expected *= size;
+  }
+  return true;
+}
+
+int64_t last_element(const Geometry& g) {
+  int64_t last = g.offset;
+  for (size_t i = 0; i < g.sizes.size(); ++i) last += (g.sizes[i] - 1) * g.strides[i];
+  return last;
+}
+
+// The operands of an in-place call as its kernel may read them while it writes `target`: one that lies partly on it is
+// refused where PyTorch does, and copied where PyTorch does not look.
+Inputs separate_operands(const OpDef& op, Inputs in, const Tensor& target, Tensors& storage) {
+  const auto overlaps = [&](const Tensor& x) {
+    if (!x.defined() || x.storage_ref() != target.storage_ref() || x.numel() == 0) return false;
+    const Geometry& a = x.geometry();
+    const Geometry& b = target.geometry();
+    const bool same = a.offset == b.offset && a.sizes == b.sizes && a.strides == b.strides;
+    return !same && a.offset <= last_element(b) && b.offset <= last_element(a);
+  };
+  if (target.numel() == 0 || std::ranges::none_of(in.all(), overlaps)) return in;
+  NoGradGuard no_grad;
+  for (const Tensor& x : in.all()) {
+    const bool copied = overlaps(x);
+    if (copied && is_dense(x.geometry()) && is_dense(target.geometry())) {
+      fail(op.name,
+           "_: unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+           "memory location. Please clone() the tensor before performing the operation.");
+    }
+    storage.push_back(copied ? engine_ops().clone(x) : x);
+  }
+  return Inputs(storage, in.list_at(), in.list_size());
+}
+
+// Whether an in-place call has to keep what its target held before.
+bool saves_target(const OpDef& op, const OpNode& node) {
+  return std::ranges::any_of(op.saves, [&](const SaveDecl& save) {
+    return !save.is_output && save.index == 0 && node.wants(save);
+  });
 }
 
 Tensors dispatch_view(const OpDef& op, const void* attrs, Inputs in) {
@@ -90,9 +155,9 @@ Tensors dispatch_view(const OpDef& op, const void* attrs, Inputs in) {
   const bool record = grad_enabled() && x.requires_grad() && op.make_node != nullptr;
   if (record) record_outputs(op, make_node(op, attrs, in), outputs);
   if (is_floating(x.dtype())) {
-    const ViewOrigin origin = geometries.size() > 1 ? ViewOrigin::kMultiOutput
-                              : grad_enabled()      ? ViewOrigin::kDefault
-                                                    : ViewOrigin::kNoGrad;
+    const ViewOrigin origin = op.many_outputs  ? ViewOrigin::kMultiOutput
+                              : grad_enabled() ? ViewOrigin::kDefault
+                                               : ViewOrigin::kNoGrad;
     for (const Tensor& output : outputs) set_view_of(output, x, origin);
   }
   return outputs;
@@ -138,8 +203,9 @@ Tensors dispatch(const OpDef& op, const void* attrs, std::span<const Tensor> inp
   op.eval(attrs, in, outputs);
   if (op.make_node != nullptr && grad_enabled() && any_requires_grad(in.all())) {
     const Ref<OpNode> node = make_node(op, attrs, in);
+    node->save_inputs(in, {});
     record_outputs(op, node, outputs);
-    node->save(in, outputs, {});
+    node->save_outputs(outputs);
   }
   outputs.resize(std::min(outputs.size(), op.visible_outputs));
   return outputs;
@@ -150,7 +216,9 @@ Tensors dispatch_inplace(const OpDef& op, const void* attrs, std::span<const Ten
   check_operands(op, in);
   if (!op.inplace) fail_internal(op.name, " has no in-place form");
   const Tensor target = inputs[0];
-  check_inplace(target, str_cat(op.name, "_"));
+  const bool any_grad = grad_enabled() && any_requires_grad(inputs);
+  check_inplace(target, str_cat(op.name, "_"), any_grad);
+  check_written_once(op, target);
   Tensors promoted;
   if (op.promotion != Promotion::kNone) in = promote_operands(op, in, promoted, &target);
   TensorSpecs specs = infer(op, attrs, in);
@@ -162,29 +230,21 @@ Tensors dispatch_inplace(const OpDef& op, const void* attrs, std::span<const Ten
     fail(op.name, "_: result type ", name_of(specs[0].dtype), " can't be cast to the desired output type ",
          name_of(target.dtype()));
   }
-  const bool record = op.make_node != nullptr && grad_enabled() && any_requires_grad(in.all()) &&
-                      is_floating(target.dtype());
+  Tensors apart;
+  const Inputs operands = separate_operands(op, in, target, apart);
   Ref<OpNode> node;
-  Tensor before;
-  if (record) {
+  if (op.make_node != nullptr && any_grad && is_floating(target.dtype())) {
     node = make_node(op, attrs, in);
-    for (const SaveDecl& save : op.saves) {
-      const bool wanted = save.for_input < 0 || node->needs_input(static_cast<size_t>(save.for_input));
-      if (!save.is_output && save.index == 0 && wanted && !before.defined()) before = engine_ops().clone(detach(target));
-    }
+    node->save_inputs(in, saves_target(op, *node) ? engine_ops().clone(target) : Tensor());
   }
   Tensors outputs{target};
   for (size_t i = 1; i < specs.size(); ++i) outputs.push_back(Tensor::empty(specs[i].shape, specs[i].dtype));
-  op.eval(attrs, in, outputs);
+  op.eval(attrs, operands, outputs);
   target.storage().bump_version();
-  if (record) {
-    for (const Tensor& out : outputs) node->add_output(out.spec());
-    node->save(in, outputs, before);
+  if (node) {
+    record_outputs(op, node, outputs, 1);
     rebase_history(target, node);
-    for (size_t i = 1; i < outputs.size(); ++i) {
-      const bool no_grad = i < op.outputs.size() && op.outputs[i].is_no_grad;
-      if (!no_grad && is_floating(outputs[i].dtype())) set_history(outputs[i], node, static_cast<uint32_t>(i));
-    }
+    node->save_outputs(outputs);
   }
   outputs.resize(std::min(outputs.size(), op.visible_outputs));
   return outputs;
@@ -205,34 +265,35 @@ std::string OpNode::name() const {
   return out + "Backward0";
 }
 
-void OpNode::save(Inputs inputs, Outputs outputs, const Tensor& mutated) {
+void OpNode::save_inputs(Inputs inputs, const Tensor& mutated) {
   list_size_ = inputs.list_size();
   for (const SaveDecl& decl : op_.saves) {
     const auto i = static_cast<size_t>(decl.index);
-    const size_t count = !decl.is_output && i == op_.list_at ? list_size_ : 1;
-    const bool wanted = decl.for_input < 0 || needs_input(flat(static_cast<size_t>(decl.for_input)));
-    for (size_t n = 0; n < count; ++n) {
-      if (!wanted) {
+    for (size_t n = 0; n < count_of(decl); ++n) {
+      if (decl.is_output || !wants(decl)) {
         saved_.emplace_back();
-      } else if (decl.is_output) {
-        saved_.emplace_back(outputs[i], true);
-      } else if (i == 0 && mutated.defined()) {
-        saved_.emplace_back(mutated, false);
       } else {
-        saved_.emplace_back(inputs.all()[flat(i) + n], false);
+        saved_.emplace_back(i == 0 && mutated.defined() ? mutated : inputs.all()[flat(i) + n], false);
       }
     }
+  }
+}
+
+void OpNode::save_outputs(Outputs outputs) {
+  size_t at = 0;
+  for (const SaveDecl& decl : op_.saves) {
+    if (decl.is_output && wants(decl)) saved_[at] = SavedTensor(outputs[static_cast<size_t>(decl.index)], true);
+    at += count_of(decl);
   }
 }
 
 Tensor OpNode::saved(bool is_output, size_t index, size_t list_index) const {
   size_t at = 0;
   for (const SaveDecl& decl : op_.saves) {
-    const bool list = !decl.is_output && static_cast<size_t>(decl.index) == op_.list_at;
     if (decl.is_output == is_output && static_cast<size_t>(decl.index) == index) {
       return saved_[at + list_index].unpack(Ref<Node>::share(const_cast<OpNode*>(this)));
     }
-    at += list ? list_size_ : 1;
+    at += count_of(decl);
   }
   fail_internal(op_.name, ": vjp asks for ", is_output ? "output " : "input ", index, ", which it does not save");
 }

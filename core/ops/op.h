@@ -199,16 +199,28 @@ class OpNode : public Node {
   void visit_saved(const std::function<void(const Storage&)>& visit) const override;
 
   const OpDef& op() const { return op_; }
-  /// Keeps what the op declares. `mutated`: input 0 as it was, for an in-place call that saves it.
-  void save(Inputs inputs, Outputs outputs, const Tensor& mutated);
+  /// Keeps what the op declares of its inputs, before they may change. `mutated`: stands for input 0, which an in-place
+  /// call changes; undefined otherwise.
+  void save_inputs(Inputs inputs, const Tensor& mutated);
+  /// The same of its outputs, once they are computed. REQUIRES: save_inputs came first.
+  void save_outputs(Outputs outputs);
   Tensor saved(bool is_output, size_t index, size_t list_index = 0) const;
   size_t list_size() const { return list_size_; }
   size_t flat(size_t declared) const { return declared <= op_.list_at ? declared : declared + list_size_ - 1; }
+  /// Whether what is declared is to be kept: some is only needed for certain inputs' gradients.
+  bool wants(const SaveDecl& decl) const {
+    return decl.for_input < 0 || needs_input(flat(static_cast<size_t>(decl.for_input)));
+  }
 
  private:
   const OpDef& op_;
+  // How many tensors one declaration stands for.
+  size_t count_of(const SaveDecl& decl) const {
+    return !decl.is_output && static_cast<size_t>(decl.index) == op_.list_at ? list_size_ : 1;
+  }
+
   size_t list_size_ = 0;
-  absl::InlinedVector<SavedTensor, 2> saved_;
+  absl::InlinedVector<SavedTensor, 2> saved_;  // in the order of the declarations
 };
 
 /// Runs an op: promotes, infers, allocates, computes, records. `inputs` are flat; `list_size` of them belong to the list

@@ -19,11 +19,16 @@ kernels::PoolParams params_of(std::string_view op, const MaxPoolAttrs& a, size_t
   kernels::PoolParams p{spread(op, "kernel_size", a.kernel_size, spatial), {}, spread(op, "padding", a.padding, spatial),
                         spread(op, "dilation", a.dilation, spatial)};
   p.stride = a.stride.empty() ? p.kernel : spread(op, "stride", a.stride, spatial);
+  constexpr int64_t kMost = int64_t{1} << 40;  // sums of two, and products with small numbers, do not overflow
   for (size_t i = 0; i < spatial; ++i) {
     if (p.kernel[i] < 1) fail(op, ": kernel size should be greater than zero, but got ", to_string(p.kernel));
     if (p.stride[i] < 1) fail(op, ": stride should be greater than zero, but got ", to_string(p.stride));
     if (p.dilation[i] < 1) fail(op, ": dilation should be greater than zero, but got ", to_string(p.dilation));
-    if (p.padding[i] < 0 || p.padding[i] > p.kernel[i] / 2) {
+    int64_t window = 0;
+    if (__builtin_mul_overflow(p.dilation[i], p.kernel[i] - 1, &window) || window >= kMost || p.stride[i] > kMost) {
+      fail(op, ": kernel size ", p.kernel[i], ", dilation ", p.dilation[i], " or stride ", p.stride[i], " is too large");
+    }
+    if (p.padding[i] < 0 || p.padding[i] > (window + 1) / 2) {
       fail(op, ": pad should be at most half of effective kernel size, but got pad=", p.padding[i],
            ", kernel_size=", p.kernel[i], " and dilation=", p.dilation[i]);
     }
@@ -33,10 +38,7 @@ kernels::PoolParams params_of(std::string_view op, const MaxPoolAttrs& a, size_t
 
 // ATen's pooling_output_shape.
 int64_t pooled_size(std::string_view op, int64_t size, const kernels::PoolParams& p, size_t i, bool ceil_mode) {
-  int64_t window = 0;
-  if (__builtin_mul_overflow(p.dilation[i], p.kernel[i] - 1, &window) || window > (int64_t{1} << 40)) {
-    fail(op, ": kernel size ", p.kernel[i], " and dilation ", p.dilation[i], " overflow");
-  }
+  const int64_t window = p.dilation[i] * (p.kernel[i] - 1);
   const int64_t room = size + 2 * p.padding[i] - window - 1 + (ceil_mode ? p.stride[i] - 1 : 0);
   int64_t out = (room >= 0 ? room / p.stride[i] : -((-room + p.stride[i] - 1) / p.stride[i])) + 1;
   // The last window must start inside the input or its left padding.
@@ -50,6 +52,16 @@ struct PlanesAttrs {
   static constexpr auto fields() { return std::tuple{field("size", &PlanesAttrs::size, "sizes of the result")}; }
 };
 
+// Whether indices [N, C, *] may point into planes of sizes [N, C, *]; the indices' values are the kernel's to check.
+void check_planes(std::string_view op, Ints sizes, const Spec& indices) {
+  if (indices.dtype != DType::kInt64) fail(op, ": expects int64 indices, got ", name_of(indices.dtype));
+  numel_of(sizes);
+  if (sizes.size() < 3 || sizes.size() > 5 || indices.sizes.size() != sizes.size() || indices.size(0) != sizes[0] ||
+      indices.size(1) != sizes[1]) {
+    fail(op, ": indices ", to_string(indices.sizes), " do not fit planes of sizes ", to_string(sizes));
+  }
+}
+
 // The gradient of picking elements by index out of each spatial plane, and the picking itself: each the other's vjp.
 struct ScatterPlanes {
   using Attrs = PlanesAttrs;
@@ -57,7 +69,13 @@ struct ScatterPlanes {
   static constexpr auto doc = "adds each element of input [N, C, *] to where its index says in zeros of sizes size";
   static constexpr std::array inputs{input("input"), input("indices").fixed()};
   static constexpr std::array saves{save_input(1)};
-  static TensorSpecs infer(const Attrs& a, Specs in) { return {{in[0].dtype, a.size}}; }
+  static TensorSpecs infer(const Attrs& a, Specs in) {
+    if (in[0].shape() != in[1].shape()) {
+      fail(name, ": expects input and indices of one shape, got ", to_string(in[0]), " and ", to_string(in[1]));
+    }
+    check_planes(name, a.size, in[1]);
+    return {{in[0].dtype, a.size}};
+  }
   static void eval(const Attrs&, Inputs in, Outputs out) { kernels::max_pool_backward(in[0], in[1], out[0]); }
   static Tensors vjp(const Attrs&, const Vjp& v);
 };
@@ -67,7 +85,10 @@ struct GatherPlanes {
   static constexpr auto doc = "picks elements of input [N, C, *] by their index in each flattened plane";
   static constexpr std::array inputs{input("input"), input("indices").fixed()};
   static constexpr std::array saves{save_input(1)};
-  static TensorSpecs infer(const Attrs&, Specs in) { return {{in[0].dtype, in[1].shape()}}; }
+  static TensorSpecs infer(const Attrs&, Specs in) {
+    check_planes(name, in[0].sizes, in[1]);
+    return {{in[0].dtype, in[1].shape()}};
+  }
   static void eval(const Attrs&, Inputs in, Outputs out) { kernels::gather_planes(in[0], in[1], out[0]); }
   static Tensors vjp(const Attrs&, const Vjp& v) {
     return {apply<ScatterPlanes>({v.sizes(0)}, {v.grad(), v.input(1)}), Tensor()};
@@ -85,6 +106,9 @@ struct MaxPool {
   static constexpr std::array outputs{output("output"), output("indices").hidden().no_grad()};
   static constexpr std::array saves{save_output(1)};
   static TensorSpecs infer(const Attrs& a, Specs in) {
+    if (in[0].dim() < 3 || in[0].dim() > 5 || in[0].dtype == DType::kBool) {
+      fail(name, ": expects input [N, C, *] of numbers with one to three spatial dimensions, got ", to_string(in[0]));
+    }
     const size_t spatial = in[0].sizes.size() - 2;
     const kernels::PoolParams p = params_of(name, a, spatial);
     Shape out{in[0].size(0), in[0].size(1)};

@@ -18,17 +18,17 @@ Shape shape_of(const Tensor& x) { return x.sizes(); }
 // The part of the elements, in a row-major tensor, that a strided view covers; throws when it reaches outside.
 void check_bounds(std::string_view op, const AsStridedAttrs& a, int64_t numel) {
   if (a.size.size() != a.stride.size()) fail(op, ": mismatch in length of strides and shape");
-  numel_of(a.size);
+  const bool empty = numel_of(a.size) == 0;
   int64_t last = a.storage_offset;
   for (size_t i = 0; i < a.size.size(); ++i) {
     if (a.stride[i] < 0) fail(op, ": Negative strides are not supported at the moment, got strides: ", to_string(a.stride));
-    if (a.size[i] == 0) return;
+    if (empty) continue;
     int64_t reach = 0;
     if (__builtin_mul_overflow(a.size[i] - 1, a.stride[i], &reach) || __builtin_add_overflow(last, reach, &last)) {
       fail(op, ": strides ", to_string(a.stride), " overflow");
     }
   }
-  if (a.storage_offset < 0 || last >= numel) {
+  if (a.storage_offset < 0 || last > numel || (last == numel && !empty)) {
     fail(op, ": size ", to_string(a.size), " with strides ", to_string(a.stride), " and offset ", a.storage_offset,
          " reaches outside the ", numel, " elements of input");
   }
@@ -180,7 +180,13 @@ struct AsStridedBackward {
   static constexpr auto name = "as_strided_backward";
   static constexpr auto doc = "adds a view's gradient to where its elements lie in the input";
   static constexpr std::array inputs{input("grad")};
-  static TensorSpecs infer(const Attrs& a, Specs in) { return {{in[0].dtype, a.input_size}}; }
+  static TensorSpecs infer(const Attrs& a, Specs in) {
+    check_bounds(name, a, numel_of(a.input_size));
+    if (!std::ranges::equal(in[0].sizes, a.size)) {
+      fail("as_strided_backward: grad has sizes ", to_string(in[0].sizes), ", expected ", to_string(a.size));
+    }
+    return {{in[0].dtype, a.input_size}};
+  }
   static void eval(const Attrs& a, Inputs in, Outputs out) {
     kernels::fill(out[0], 0.0);
     const Tensor place = out[0].alias(strided(a));
@@ -321,6 +327,7 @@ struct Size {
     const Shape sizes = shape_of(at->second.tensor());
     const auto dim = arguments.find("dim");
     if (dim == arguments.end() || dim->second.is_none()) return Tuple(sizes.begin(), sizes.end());
+    if (!dim->second.is_int()) fail("size: argument 'dim': expected an int, got ", dim->second.describe());
     return at->second.tensor().size(dim->second.integer());
   }
 };
