@@ -1,25 +1,16 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 #include "absl/status/status.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
-#include "server/observe/log.h"
-#include "server/observe/metrics.h"
 #include "server/rpc/call_context.h"
-#include "server/rpc/call_gate.h"
+#include "server/rpc/environment.h"
 #include "server/rpc/wire.h"
 
 namespace tapewire::rpc {
-
-/// What calls share: where they are counted and logged, who lets them in, how large they may be. Outlives all calls.
-struct Environment {
-  Metrics& metrics;
-  Logger& logger;
-  CallGate& gate;
-  WireLimits limits;
-};
 
 /// A method as calls need it. Outlives them.
 struct MethodInfo {

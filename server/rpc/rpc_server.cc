@@ -11,6 +11,10 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/server_builder.h"
+#include "server/rpc/autograd_service.h"
+#include "server/rpc/hook_service.h"
+#include "server/rpc/model_service.h"
+#include "server/rpc/server_service.h"
 
 namespace tapewire::rpc {
 namespace {
@@ -37,6 +41,18 @@ void route_library_logs(Logger& logger) {
   gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
   gpr_set_log_function(&log_for_grpc);
   google::protobuf::SetLogHandler(&log_for_protobuf);
+}
+
+RpcServer::RpcServer(const Environment& environment) : environment_(environment) {}
+
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& address, const Environment& environment,
+                                                            const Backend& backend) {
+  std::vector<std::unique_ptr<grpc::Service>> services;
+  services.push_back(std::make_unique<ServerService>(environment, backend));
+  services.push_back(std::make_unique<ModelService>(environment, backend));
+  services.push_back(std::make_unique<AutogradService>(environment, backend));
+  services.push_back(std::make_unique<HookService>(environment, backend));
+  return start(address, environment, std::move(services));
 }
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& address, const Environment& environment,

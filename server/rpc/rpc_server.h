@@ -4,17 +4,27 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "grpcpp/impl/service_type.h"
-#include "grpcpp/server.h"
 #include "server/observe/http_server.h"
-#include "server/rpc/call.h"
+#include "server/rpc/environment.h"
+
+namespace grpc {
+class Server;
+class Service;
+}  // namespace grpc
 
 namespace tapewire::rpc {
 
-/// A gRPC server of some services, with grpc.health.v1 and reflection. Its calls end before it is destroyed.
+struct Backend;
+
+/// A gRPC server of some services, with grpc.health.v1 and reflection. Its calls end before it is destroyed. This
+/// header keeps gRPC's out of those who use it.
 class RpcServer {
  public:
-  /// Listens and serves. `environment` outlives the server. UNAVAILABLE when the address cannot be had; port 0 is any.
+  /// Listens and serves the contract. `environment` and `backend` outlive the server. UNAVAILABLE when the address
+  /// cannot be had; port 0 is any.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> start(const HostPort& address, const Environment& environment,
+                                                          const Backend& backend);
+  /// The same with services of the caller's.
   static absl::StatusOr<std::unique_ptr<RpcServer>> start(const HostPort& address, const Environment& environment,
                                                           std::vector<std::unique_ptr<grpc::Service>> services);
   ~RpcServer();
@@ -24,13 +34,13 @@ class RpcServer {
   /// With the port that was bound.
   const HostPort& address() const { return address_; }
 
-  /// Refuses new calls with UNAVAILABLE, tells health checks NOT_SERVING, waits for the calls that are here, then for
-  /// `deadline` at most; cancels what is left, and returns when the last call has ended. True when none was cut off
-  /// but streams of events.
+  /// Refuses new calls with UNAVAILABLE, tells health checks NOT_SERVING, waits for the calls that are here until
+  /// `deadline` at most; cancels what is left, and returns when the last call has ended. True when none was cut off but
+  /// streams of events.
   bool drain(CancelToken::Clock::time_point deadline);
 
  private:
-  explicit RpcServer(const Environment& environment) : environment_(environment) {}
+  explicit RpcServer(const Environment& environment);
 
   const Environment& environment_;
   HostPort address_;

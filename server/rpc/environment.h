@@ -1,0 +1,18 @@
+#pragma once
+
+#include "server/observe/log.h"
+#include "server/observe/metrics.h"
+#include "server/rpc/call_gate.h"
+#include "server/rpc/wire_limits.h"
+
+namespace tapewire::rpc {
+
+/// What calls share: where they are counted and logged, who lets them in, how large they may be. Outlives all calls.
+struct Environment {
+  Metrics& metrics;
+  Logger& logger;
+  CallGate& gate;
+  WireLimits limits;
+};
+
+}  // namespace tapewire::rpc
