@@ -61,8 +61,8 @@ bool arithmetic(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out
           const T smaller = x < y ? x : y;
           return x != x ? x : smaller;
         });
-      case BinaryOp::kFmax: return run([](T x, T y) { return (x > y) | (y != y) ? x : y; });
-      case BinaryOp::kFmin: return run([](T x, T y) { return (x < y) | (y != y) ? x : y; });
+      case BinaryOp::kFmax: return run([](T x, T y) { return ((x > y) | (y != y)) ? x : y; });
+      case BinaryOp::kFmin: return run([](T x, T y) { return ((x < y) | (y != y)) ? x : y; });
       default: return false;
     }
   }

@@ -31,7 +31,7 @@ V log_add_exp(V x, V y) {
   const V m = simd::max(x, y);
   const V d = simd::abs(x - y);
   // Equal infinities: their difference is NaN, the result is the infinity.
-  return (x == y) & (simd::abs(x) == simd::like(x, INFINITY)) ? x : m + simd::log1p(simd::exp(-d));
+  return ((x == y) & (simd::abs(x) == simd::like(x, INFINITY))) ? x : m + simd::log1p(simd::exp(-d));
 }
 
 template <class V>
@@ -39,7 +39,7 @@ V log_add_exp2(V x, V y) {
   const V m = simd::max(x, y);
   const V d = simd::abs(x - y);
   const V tail = simd::log1p(simd::exp2(-d)) * simd::like(x, std::numbers::log2e);
-  return (x == y) & (simd::abs(x) == simd::like(x, INFINITY)) ? x : m + tail;
+  return ((x == y) & (simd::abs(x) == simd::like(x, INFINITY))) ? x : m + tail;
 }
 
 }  // namespace

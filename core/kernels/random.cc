@@ -1,7 +1,9 @@
 #include "core/kernels/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -9,13 +11,25 @@
 namespace tapewire::kernels {
 namespace {
 
-// Sets every element in row-major order, one after the other, to draw().
+// Sets every element, one after the other, to draw(): in the order of memory, as ATen's iterator does.
 template <class T, class Draw>
 void fill_serially(const Tensor& out, const Draw& draw) {
-  const Tensor result = out.is_contiguous() ? out : Tensor::empty(out.sizes(), out.dtype());
-  T* to = result.mutable_data<T>();
-  for (int64_t i = 0; i < result.numel(); ++i) to[i] = draw();
-  if (!result.is_same(out)) copy(result, out);
+  T* to = out.mutable_data<T>();
+  if (out.is_contiguous()) {
+    for (int64_t i = 0; i < out.numel(); ++i) to[i] = draw();
+    return;
+  }
+  const Shape strides[] = {out.strides()};
+  const LoopNest nest = make_nest(out.sizes(), strides, /*reorder=*/true);
+  for (int64_t i = 0; i < out.numel(); ++i) {
+    int64_t rest = i;
+    int64_t offset = 0;
+    for (size_t d = nest.dims(); d-- > 0;) {
+      offset += rest % nest.sizes[d] * nest.strides[0][d];
+      rest /= nest.sizes[d];
+    }
+    to[offset] = draw();
+  }
 }
 
 template <class T>
@@ -80,11 +94,16 @@ void bernoulli(const Tensor& out, double p, Generator& generator) {
 
 void bernoulli(const Tensor& out, const Tensor& p, Generator& generator) {
   if (p.sizes() != out.sizes()) fail_internal("bernoulli: probabilities differ in shape from the output");
-  const Tensor plain = contiguous(p);
   dispatch_floating("bernoulli", p.dtype(), [&]<class P>(TypeTag<P>) {
-    const P* probability = plain.data<P>();
     dispatch_all(out.dtype(), [&]<class T>(TypeTag<T>) {
-      fill_serially<T>(out, [&] { return static_cast<T>(uniform_draw<P>(generator) < *probability++); });
+      // The walk is that of `out`; one thread, run after run.
+      const Tensor* outputs[] = {&out};
+      const Tensor* inputs[] = {&p};
+      for_each_run(outputs, inputs, std::max<int64_t>(1, out.numel()), [&](int64_t n, void* const* operands) {
+        T* to = static_cast<T*>(operands[0]);
+        const P* probability = static_cast<const P*>(operands[1]);
+        for (int64_t i = 0; i < n; ++i) to[i] = static_cast<T>(uniform_draw<P>(generator) < probability[i]);
+      });
     });
   });
 }

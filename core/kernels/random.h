@@ -7,7 +7,7 @@
 
 namespace tapewire::kernels {
 
-// Fills in row-major order with the streams of PyTorch's CPU generator.
+// Fills in the order of memory with the streams of PyTorch's CPU generator.
 
 /// U[from, to); float32 and float64.
 void uniform(const Tensor& out, double from, double to, Generator& generator);

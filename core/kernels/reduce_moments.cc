@@ -84,8 +84,8 @@ struct Norm {
 
   double init() const { return kKind == NormKind::kLeast ? INFINITY : 0; }
 
-  static double most(double a, double b) { return (b > a) | (b != b) ? b : a; }
-  static double least(double a, double b) { return (b < a) | (b != b) ? b : a; }
+  static double most(double a, double b) { return ((b > a) | (b != b)) ? b : a; }
+  static double least(double a, double b) { return ((b < a) | (b != b)) ? b : a; }
 
   double step(double acc, double x) const {
     const double size = std::fabs(x);

@@ -61,11 +61,11 @@ V abs(V x) {
 /// The larger and the smaller; NaN in either gives NaN.
 template <class V>
 V max(V a, V b) {
-  return (a > b) | (a != a) ? a : b;
+  return ((a > b) | (a != a)) ? a : b;
 }
 template <class V>
 V min(V a, V b) {
-  return (a < b) | (a != a) ? a : b;
+  return ((a < b) | (a != a)) ? a : b;
 }
 
 /// The sum, or largest, of the lanes, always in the same order.
@@ -206,7 +206,7 @@ inline VecF log(VecF x) {
   VecF y = s * (half + (t1 + t2)) + k * splat(9.0580006145e-06f) - half + f + k * splat(6.9313812256e-01f);
   y = x == splat(INFINITY) ? x : y;
   y = x == splat(0.0f) ? splat(-INFINITY) : y;
-  return (x < splat(0.0f)) | (x != x) ? splat(NAN) : y;
+  return ((x < splat(0.0f)) | (x != x)) ? splat(NAN) : y;
 }
 
 /// 1 / (1 + exp(-x)).

@@ -109,7 +109,7 @@ void forward_columns(const T* x, T* y, int64_t n, int64_t inner, int64_t width) 
   std::copy_n(x, width, most);
   for (int64_t r = 1; r < n; ++r) {
     const T* row = x + r * inner;
-    for (int64_t c = 0; c < width; ++c) most[c] = (row[c] > most[c]) | (row[c] != row[c]) ? row[c] : most[c];
+    for (int64_t c = 0; c < width; ++c) most[c] = ((row[c] > most[c]) | (row[c] != row[c])) ? row[c] : most[c];
   }
   for (int64_t r = 0; r < n; ++r) {
     T* e = kLog ? terms : y + r * inner;
