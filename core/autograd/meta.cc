@@ -49,10 +49,8 @@ class CopySlices final : public Node {
     }
     return out;
   }
-  void release_saved() override {
-    if (change_) change_->release_saved();
-    change_ = nullptr;
-  }
+  // Lets the change go, but does not empty it: where its saved output was used in another graph, it is a node of that.
+  void release_saved() override { change_ = nullptr; }
   void visit_saved(const std::function<void(const Storage&)>& visit) const override {
     if (change_) change_->visit_saved(visit);
   }

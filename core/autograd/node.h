@@ -97,10 +97,12 @@ class Node : public GraphNode {
   Mutex mutex_;
 };
 
-/// A scope's name on this thread ("conv1", "encoder.layers.0"), which anomaly mode puts into the nodes made inside.
+/// A scope's name on this thread ("conv1", "encoder.layers.0"), which anomaly mode puts into the nodes made inside. The
+/// scope does not copy it: it outlives the scope.
 class OriginScope {
  public:
   explicit OriginScope(const std::string& path);
+  explicit OriginScope(std::string&&) = delete;
   ~OriginScope();
   OriginScope(const OriginScope&) = delete;
   OriginScope& operator=(const OriginScope&) = delete;
