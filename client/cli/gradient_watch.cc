@@ -47,8 +47,7 @@ void GradientWatch::stop() {
   if (watcher_) watcher_->cancel();
   if (thread_.joinable()) thread_.join();
   // With the model or the server gone there is nothing left to remove.
-  for (const auto& id : hook_ids_)
-    client_.remove_hook(model_, id, {.timeout = absl::Seconds(5), .wait_token = {}}).IgnoreError();
+  for (const auto& id : hook_ids_) client_.remove_hook(model_, id, {.timeout = absl::Seconds(5)}).IgnoreError();
 }
 
 void GradientWatch::follow() {

@@ -78,7 +78,7 @@ absl::StatusOr<Client> Client::connect(const std::string& address, ClientOptions
   std::string why = "no answer in time";
   if (!wait_for_server && channel->GetState(false) == GRPC_CHANNEL_TRANSIENT_FAILURE) {
     // A call that fails for the same reason is the only way to learn it.
-    why = std::string(client.check_health({}, {.timeout = absl::Seconds(1), .wait_token = {}}).status().message());
+    why = std::string(client.check_health({}, {.timeout = absl::Seconds(1)}).status().message());
   }
   return absl::UnavailableError(absl::StrCat("cannot connect to ", address, ": ", why));
 }
@@ -100,8 +100,8 @@ absl::StatusOr<v1::Model> Client::create_model(const std::string& name, const v1
   *request.mutable_spec() = spec;
   request.set_seed(create.seed);
   request.set_validate_only(create.validate_only);
-  auto response = connection_->change(connection_->models(), &v1::ModelService::Stub::CreateModel, name,
-                                      std::move(request), options);
+  request.mutable_call_id()->set_client_id(client_id());
+  auto response = connection_->call_once(connection_->models(), &v1::ModelService::Stub::CreateModel, request, options);
   if (!response.ok()) return response.status();
   return std::move(*response->mutable_model());
 }
@@ -135,9 +135,8 @@ absl::StatusOr<std::vector<v1::Model>> Client::list_models(int page_size, const 
 absl::Status Client::delete_model(const std::string& name, const CallOptions& options) const {
   v1::DeleteModelRequest request;
   request.set_name(name);
-  return connection_
-      ->change(connection_->models(), &v1::ModelService::Stub::DeleteModel, name, std::move(request), options)
-      .status();
+  request.mutable_call_id()->set_client_id(client_id());
+  return connection_->call_once(connection_->models(), &v1::ModelService::Stub::DeleteModel, request, options).status();
 }
 
 absl::StatusOr<v1::DescribeModelResponse> Client::describe_model(const std::string& name,
@@ -154,8 +153,9 @@ absl::Status Client::set_training(const std::string& model, bool training, const
   request.set_name(model);
   request.set_training(training);
   request.set_path(path);
+  request.mutable_call_id()->set_client_id(client_id());
   return connection_
-      ->change(connection_->models(), &v1::ModelService::Stub::SetTraining, model, std::move(request), options)
+      ->call(connection_->models(), &v1::ModelService::Stub::SetTraining, request, connection_->deadline(options))
       .status();
 }
 
@@ -163,13 +163,10 @@ absl::Status Client::set_training(const std::string& model, bool training, const
 
 absl::StatusOr<v1::ForwardResponse> Client::forward(v1::ForwardRequest request, const CallOptions& options) const {
   auto& stub = connection_->autograd();
-  if (!request.keep_tape() && !request.training()) {
-    request.mutable_call_id()->set_wait_token(options.wait_token);
-    if (options.wait_token.empty()) request.clear_call_id();
-    return connection_->call(stub, &v1::AutogradService::Stub::Forward, request, connection_->deadline(options));
-  }
-  const std::string model = request.model();
-  return connection_->change(stub, &v1::AutogradService::Stub::Forward, model, std::move(request), options);
+  request.mutable_call_id()->set_client_id(client_id());
+  const bool reads = !request.keep_tape() && request.has_training() && !request.training();
+  return reads ? connection_->call(stub, &v1::AutogradService::Stub::Forward, request, connection_->deadline(options))
+               : connection_->call_once(stub, &v1::AutogradService::Stub::Forward, request, options);
 }
 
 absl::StatusOr<v1::ForwardResponse> Client::infer(const std::string& model, v1::NamedTensor input,
@@ -182,9 +179,8 @@ absl::StatusOr<v1::ForwardResponse> Client::infer(const std::string& model, v1::
 }
 
 absl::StatusOr<v1::BackwardResponse> Client::backward(v1::BackwardRequest request, const CallOptions& options) const {
-  const std::string model = request.model();
-  return connection_->change(connection_->autograd(), &v1::AutogradService::Stub::Backward, model, std::move(request),
-                             options);
+  request.mutable_call_id()->set_client_id(client_id());
+  return connection_->call_once(connection_->autograd(), &v1::AutogradService::Stub::Backward, request, options);
 }
 
 absl::Status Client::release_tape(const std::string& model, const std::string& tape_id,
@@ -192,8 +188,7 @@ absl::Status Client::release_tape(const std::string& model, const std::string& t
   v1::ReleaseTapeRequest request;
   request.set_model(model);
   request.set_tape_id(tape_id);
-  return connection_
-      ->call(connection_->autograd(), &v1::AutogradService::Stub::ReleaseTape, request, connection_->deadline(options))
+  return connection_->call_once(connection_->autograd(), &v1::AutogradService::Stub::ReleaseTape, request, options)
       .status();
 }
 
@@ -231,24 +226,22 @@ absl::StatusOr<std::map<std::string, v1::Tensor>> Client::read_gradients(const s
 absl::Status Client::zero_grad(const std::string& model, const CallOptions& options) const {
   v1::ZeroGradRequest request;
   request.set_model(model);
+  request.mutable_call_id()->set_client_id(client_id());
   return connection_
-      ->change(connection_->autograd(), &v1::AutogradService::Stub::ZeroGrad, model, std::move(request), options)
+      ->call(connection_->autograd(), &v1::AutogradService::Stub::ZeroGrad, request, connection_->deadline(options))
       .status();
 }
 
 absl::StatusOr<v1::StepInfo> Client::step(v1::StepRequest request, const CallOptions& options) const {
-  const std::string model = request.model();
-  auto response = connection_->change(connection_->autograd(), &v1::AutogradService::Stub::Step, model,
-                                      std::move(request), options);
+  auto response =
+      connection_->step(connection_->autograd(), &v1::AutogradService::Stub::Step, std::move(request), options);
   if (!response.ok()) return response.status();
   return std::move(*response->mutable_info());
 }
 
 absl::StatusOr<v1::TrainStepResponse> Client::train_step(v1::TrainStepRequest request,
                                                          const CallOptions& options) const {
-  const std::string model = request.model();
-  return connection_->change(connection_->autograd(), &v1::AutogradService::Stub::TrainStep, model, std::move(request),
-                             options);
+  return connection_->step(connection_->autograd(), &v1::AutogradService::Stub::TrainStep, std::move(request), options);
 }
 
 TrainStream Client::train(const std::string& model, const TrainOptions& train) const {
@@ -285,8 +278,8 @@ absl::StatusOr<v1::Hook> Client::register_hook(const std::string& model, const v
   v1::RegisterHookRequest request;
   request.set_model(model);
   *request.mutable_hook() = hook;
-  auto response = connection_->change(connection_->hooks(), &v1::HookService::Stub::RegisterHook, model,
-                                      std::move(request), options);
+  request.mutable_call_id()->set_client_id(client_id());
+  auto response = connection_->call_once(connection_->hooks(), &v1::HookService::Stub::RegisterHook, request, options);
   if (!response.ok()) return response.status();
   return std::move(*response->mutable_hook());
 }
@@ -306,9 +299,7 @@ absl::Status Client::remove_hook(const std::string& model, const std::string& ho
   v1::RemoveHookRequest request;
   request.set_model(model);
   request.set_hook_id(hook_id);
-  return connection_
-      ->call(connection_->hooks(), &v1::HookService::Stub::RemoveHook, request, connection_->deadline(options))
-      .status();
+  return connection_->call_once(connection_->hooks(), &v1::HookService::Stub::RemoveHook, request, options).status();
 }
 
 HookWatcher Client::watch_hooks(const v1::WatchHooksRequest& request) const {

@@ -35,7 +35,8 @@ struct ClientOptions {
   int max_message_bytes = 256 << 20;
   /// Pings an idle connection this often while a call is open; infinite turns it off.
   absl::Duration keepalive = absl::Minutes(5);
-  /// Attempts at a call that fails with UNAVAILABLE. Safe: changing calls carry a CallId, so none applies twice.
+  /// Attempts at a call that fails with UNAVAILABLE: reads, steps (numbered, so that none applies twice) and calls that
+  /// may be repeated without harm. Others are tried once, since their answer may be all that was lost.
   int max_attempts = 3;
   /// Default: without encryption.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
@@ -46,9 +47,6 @@ struct ClientOptions {
 struct CallOptions {
   /// Default: ClientOptions::timeout.
   std::optional<absl::Duration> timeout;
-  /// Of the hook event under which the call is made (HookEvent.wait_token): the call then fails instead of waiting for
-  /// the model that waits for it.
-  std::string wait_token;
 };
 
 struct CreateOptions {
@@ -71,8 +69,8 @@ struct EvaluateOptions {
 /// thread. Errors carry the server's code and message (see the table in docs/rpc.md); UNAVAILABLE also means that the
 /// server cannot be reached.
 ///
-/// Calls that change a model carry a CallId of this client. They leave one at a time for each model, since the server
-/// refuses an id below the last one applied; use several Clients to queue several calls on one model.
+/// Steps carry a CallId of this client. They leave one at a time for each model, since the server refuses a number
+/// below the last one applied; use several Clients, or train(), to queue several steps on one model.
 ///
 /// Requests are taken by value and completed here (model, call_id); fields that are not mentioned are the caller's.
 class Client {
@@ -103,8 +101,7 @@ class Client {
 
   // Autograd
 
-  /// Runs the model. With keep_tape the answer names a tape for backward. A forward without tape and with training
-  /// unset or false carries no CallId, and so runs beside others.
+  /// Runs the model. With keep_tape the answer names a tape for backward.
   absl::StatusOr<v1::ForwardResponse> forward(v1::ForwardRequest request, const CallOptions& options = {}) const;
   /// Inference on one input: training is false, no tape is kept.
   absl::StatusOr<v1::ForwardResponse> infer(const std::string& model, v1::NamedTensor input,

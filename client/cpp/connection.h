@@ -19,7 +19,7 @@
 
 namespace tapewire::client {
 
-/// Private to the library: the stubs, the numbering of changing calls, and the making of a call.
+/// Private to the library: the stubs, the numbering of steps, and the making of a call.
 class Client::Connection {
  public:
   Connection(std::string address, std::shared_ptr<grpc::Channel> channel, ClientOptions options);
@@ -57,7 +57,7 @@ class Client::Connection {
     }
   }
 
-  /// A unary call.
+  /// A unary call that may be repeated: it reads, is numbered, or changes nothing the second time.
   template <class Stub, class Request, class Response>
   absl::StatusOr<Response> call(Stub& stub,
                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
@@ -71,27 +71,37 @@ class Client::Connection {
     return response;
   }
 
-  /// A unary call that changes `model`: gives the request its CallId and keeps other such calls on the model back,
-  /// since ids must arrive in order.
+  /// A unary call that is tried once.
   template <class Stub, class Request, class Response>
-  absl::StatusOr<Response> change(Stub& stub,
-                                  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                                  const std::string& model, Request request, const CallOptions& options) {
+  absl::StatusOr<Response> call_once(Stub& stub,
+                                     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                     const Request& request, const CallOptions& options) const {
+    grpc::ClientContext context;
+    set_deadline(context, deadline(options));
+    Response response;
+    const absl::Status status = to_status((stub.*method)(&context, request, &response));
+    if (!status.ok()) return status;
+    return response;
+  }
+
+  /// A step of a model: gives the request its CallId and keeps this client's other steps of the model back, since
+  /// numbers must arrive in order.
+  template <class Stub, class Request, class Response>
+  absl::StatusOr<Response> step(Stub& stub,
+                                grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                Request request, const CallOptions& options) {
     const absl::Time limit = deadline(options);
-    Turn& turn = turn_of(model);
-    std::unique_lock lock(turn.mutex, std::defer_lock);
-    // A call made under a hook must not wait here for the call whose hook it is.
-    if (options.wait_token.empty()) lock.lock();
+    Turn& turn = turn_of(request.model());
+    const std::lock_guard lock(turn.mutex);
     request.mutable_call_id()->set_client_id(client_id());
     request.mutable_call_id()->set_sequence(++turn.sequence);
-    request.mutable_call_id()->set_wait_token(options.wait_token);
     return call(stub, method, request, limit);
   }
 
  private:
   struct Turn {
     std::mutex mutex;
-    std::atomic<int64_t> sequence = 0;
+    int64_t sequence = 0;
   };
 
   Turn& turn_of(const std::string& model);

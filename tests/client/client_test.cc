@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <chrono>
 #include <set>
 #include <thread>
@@ -31,6 +30,12 @@ class ClientTest : public testing::Test {
       if (call.method == method) calls.push_back(call);
     }
     return calls;
+  }
+
+  static v1::StepRequest step_of(const std::string& model) {
+    v1::StepRequest request;
+    request.set_model(model);
+    return request;
   }
 
   FakeServer server_;
@@ -88,16 +93,28 @@ TEST_F(ClientTest, ListsModelsOverAllPages) {
   EXPECT_THAT(names, ElementsAre("a", "b", "c", "d", "e"));
 }
 
-TEST_F(ClientTest, ChangingCallsCarryTheClientsIdAndRisingNumbersForEachModel) {
-  ASSERT_TRUE(client_.zero_grad("a").ok());
-  ASSERT_TRUE(client_.zero_grad("b").ok());
-  ASSERT_TRUE(client_.set_training("a", true).ok());
+TEST_F(ClientTest, StepsCarryTheClientsIdAndRisingNumbersForEachModel) {
+  ASSERT_TRUE(client_.step(step_of("a")).ok());
+  ASSERT_TRUE(client_.step(step_of("b")).ok());
+  v1::TrainStepRequest train;
+  train.set_model("a");
+  ASSERT_TRUE(client_.train_step(train).ok());
   const auto calls = server_.seen_calls();
   ASSERT_EQ(calls.size(), 3u);
   for (const auto& call : calls) EXPECT_EQ(call.call_id.client_id(), client_.client_id());
   EXPECT_EQ(calls[0].call_id.sequence(), 1);
   EXPECT_EQ(calls[1].call_id.sequence(), 1);
   EXPECT_EQ(calls[2].call_id.sequence(), 2);
+}
+
+TEST_F(ClientTest, OtherChangesCarryTheClientsIdAlone) {
+  ASSERT_TRUE(client_.zero_grad("a").ok());
+  ASSERT_TRUE(client_.set_training("a", true).ok());
+  ASSERT_TRUE(client_.register_hook("a", {}).ok());
+  for (const auto& call : server_.seen_calls()) {
+    EXPECT_EQ(call.call_id.client_id(), client_.client_id());
+    EXPECT_EQ(call.call_id.sequence(), 0);
+  }
 }
 
 TEST_F(ClientTest, ClientIdsDiffer) {
@@ -107,25 +124,31 @@ TEST_F(ClientTest, ClientIdsDiffer) {
   EXPECT_EQ(ids.begin()->size(), 32u);
 }
 
-TEST_F(ClientTest, ARetriedCallKeepsItsNumber) {
-  server_.fail_next("ZeroGrad", absl::UnavailableError("restarting"), 2);
-  EXPECT_TRUE(client_.zero_grad("a").ok());
-  const auto calls = seen("ZeroGrad");
+TEST_F(ClientTest, ARepeatedStepKeepsItsNumber) {
+  server_.fail_next("Step", absl::UnavailableError("restarting"), 2);
+  EXPECT_TRUE(client_.step(step_of("a")).ok());
+  const auto calls = seen("Step");
   ASSERT_EQ(calls.size(), 3u);
   for (const auto& call : calls) EXPECT_EQ(call.call_id.sequence(), 1);
 }
 
 TEST_F(ClientTest, GivesUpAfterMaxAttempts) {
-  server_.fail_next("ZeroGrad", absl::UnavailableError("draining"), 100);
+  server_.fail_next("Step", absl::UnavailableError("draining"), 100);
   const Client once = connect(server_, {.max_attempts = 1});
-  EXPECT_EQ(once.zero_grad("a"), absl::UnavailableError("draining"));
-  EXPECT_EQ(seen("ZeroGrad").size(), 1u);
+  EXPECT_EQ(once.step(step_of("a")).status(), absl::UnavailableError("draining"));
+  EXPECT_EQ(seen("Step").size(), 1u);
 }
 
-TEST_F(ClientTest, OnlyUnavailableIsRetried) {
-  server_.fail_next("ZeroGrad", absl::ResourceExhaustedError("queue is full (--max_queue)"));
-  EXPECT_EQ(client_.zero_grad("a").code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(seen("ZeroGrad").size(), 1u);
+TEST_F(ClientTest, OnlyUnavailableIsRepeated) {
+  server_.fail_next("Step", absl::ResourceExhaustedError("queue is full (--max_queue)"));
+  EXPECT_EQ(client_.step(step_of("a")).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(seen("Step").size(), 1u);
+}
+
+TEST_F(ClientTest, WhatCouldApplyTwiceIsNotRepeated) {
+  server_.fail_next("Backward", absl::UnavailableError("connection lost"));
+  EXPECT_EQ(client_.backward({}).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(seen("Backward").size(), 1u);
 }
 
 TEST_F(ClientTest, ACallThatTakesTooLongRunsOutOfTime) {
@@ -136,44 +159,23 @@ TEST_F(ClientTest, ACallThatTakesTooLongRunsOutOfTime) {
   EXPECT_TRUE(client_.get_model("a").ok());
 }
 
-TEST_F(ClientTest, ConcurrentChangingCallsArriveInTheOrderOfTheirNumbers) {
+TEST_F(ClientTest, ConcurrentStepsArriveInTheOrderOfTheirNumbers) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([this] {
-      for (int n = 0; n < 10; ++n) EXPECT_TRUE(client_.zero_grad("a").ok());
+      for (int n = 0; n < 10; ++n) EXPECT_TRUE(client_.step(step_of("a")).ok());
     });
   }
   for (auto& thread : threads) thread.join();
-  const auto calls = seen("ZeroGrad");
+  const auto calls = seen("Step");
   ASSERT_EQ(calls.size(), 80u);
   for (size_t i = 0; i < calls.size(); ++i) EXPECT_EQ(calls[i].call_id.sequence(), static_cast<int64_t>(i) + 1);
 }
 
-TEST_F(ClientTest, ACallUnderAHookDoesNotWaitForTheCallItIsMadeUnder) {
-  server_.delay("Step", absl::Seconds(1));
-  std::atomic<bool> stepped = false;
-  std::thread outer([&] {
-    v1::StepRequest request;
-    request.set_model("a");
-    EXPECT_TRUE(client_.step(request).ok());
-    stepped = true;
-  });
-  while (seen("Step").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  EXPECT_TRUE(client_.zero_grad("a", {.wait_token = "event-1"}).ok());
-  EXPECT_FALSE(stepped);
-  outer.join();
-  EXPECT_EQ(seen("ZeroGrad")[0].call_id.wait_token(), "event-1");
-}
-
-TEST_F(ClientTest, InferenceCarriesNoCallIdAndATapeDoes) {
-  ASSERT_TRUE(client_.infer("a", named("input", make_scalar(1.0f))).ok());
-  v1::ForwardRequest request;
-  request.set_model("a");
-  request.set_keep_tape(true);
-  ASSERT_TRUE(client_.forward(request).ok());
-  const auto calls = seen("Forward");
-  EXPECT_FALSE(calls[0].has_call_id);
-  EXPECT_EQ(calls[1].call_id.sequence(), 1);
+TEST_F(ClientTest, InferenceAnswersWithTheOutputs) {
+  const auto answer = client_.infer("a", named("input", make_scalar(1.5f)));
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ((*view<float>(answer->outputs(0).tensor()))[0], 1.5f);
 }
 
 TEST_F(ClientTest, ATapeIsWalkedOnceAndReleased) {
