@@ -13,6 +13,10 @@ namespace {
 
 }  // namespace
 
+Sequential::Sequential(const Modules& modules) {
+  for (const std::shared_ptr<Module>& module : modules) append(module);
+}
+
 void Sequential::append(std::shared_ptr<Module> module) {
   register_module(str_cat(children().size()), std::move(module));
 }
@@ -27,6 +31,10 @@ Value Sequential::forward(const Args& args) {
   Value out = (*children()[0].module)(args);
   for (size_t i = 1; i < children().size(); ++i) out = (*children()[i].module)(Args{out});
   return out;
+}
+
+ModuleList::ModuleList(const Modules& modules) {
+  for (const std::shared_ptr<Module>& module : modules) append(module);
 }
 
 void ModuleList::append(std::shared_ptr<Module> module) {

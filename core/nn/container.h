@@ -1,12 +1,15 @@
 #pragma once
 
-#include <concepts>
 #include <memory>
+#include <vector>
 
 #include "core/base/fields.h"
 #include "core/nn/module.h"
 
 namespace tapewire {
+
+/// Modules{a, b} is made in that order, so seeded weights are drawn in it too; arguments of a call are not.
+using Modules = std::vector<std::shared_ptr<Module>>;
 
 /// Calls its children one after the other: each gets what the one before gave. torch.nn.Sequential.
 class Sequential final : public Module {
@@ -17,11 +20,7 @@ class Sequential final : public Module {
   static constexpr bool kContainer = true;
   explicit Sequential(const Options& = {}) {}
   /// Children called "0", "1", ...
-  template <std::derived_from<Module>... M>
-    requires(sizeof...(M) > 0)
-  explicit Sequential(const std::shared_ptr<M>&... modules) {
-    (append(modules), ...);
-  }
+  explicit Sequential(const Modules& modules);
 
   std::string_view type() const override { return kName; }
   /// The first child gets the arguments as they are. Without children: the one argument itself.
@@ -38,11 +37,7 @@ class ModuleList final : public Module {
   static constexpr auto kDoc = "holds modules by number; cannot be called";
   static constexpr bool kContainer = true;
   explicit ModuleList(const Options& = {}) {}
-  template <std::derived_from<Module>... M>
-    requires(sizeof...(M) > 0)
-  explicit ModuleList(const std::shared_ptr<M>&... modules) {
-    (append(modules), ...);
-  }
+  explicit ModuleList(const Modules& modules);
 
   std::string_view type() const override { return kName; }
   /// Throws 'Module [ModuleList] is missing the required "forward" function'.

@@ -112,7 +112,7 @@ TEST_F(HookTest, FireInTheOrderOfPyTorch) {
               ElementsAre("output", "backward pre 0", "backward pre 1", "scale", "backward 0", "backward 1", "input"));
 }
 
-// bias, weight, then the module's backward hooks, then the input: of a real layer.
+// Of a real layer; between the parameters themselves the order is the engine's.
 TEST(LayerHookTest, RunAfterTheParametersGradients) {
   const auto fc = std::make_shared<Linear>(2, 2);
   Events events;
@@ -371,7 +371,7 @@ TEST_F(HookTest, ARetainedTapeFiresHooksOnEachPass) {
 }
 
 TEST(NestedHookTest, ChildrenFireInsideTheirParents) {
-  const auto net = std::make_shared<Sequential>(std::make_shared<Tanh>(), std::make_shared<Sigmoid>());
+  const auto net = std::make_shared<Sequential>(Modules{std::make_shared<Tanh>(), std::make_shared<Sigmoid>()});
   Events events;
   for (const NamedModule& m : net->named_modules()) {
     m.module->register_forward_pre_hook([&events, name = m.name](Module&, const Args&) -> std::optional<Args> {

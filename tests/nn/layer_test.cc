@@ -342,7 +342,7 @@ TEST(MaxPoolTest, RefusesWhatCannotBe) {
 }
 
 TEST(SequentialTest, ChainsItsChildren) {
-  const auto net = std::make_shared<Sequential>(std::make_shared<Flatten>(), std::make_shared<ReLU>());
+  const auto net = std::make_shared<Sequential>(Modules{std::make_shared<Flatten>(), std::make_shared<ReLU>()});
   EXPECT_THAT((*net)(Tensor::of<float>({-1, 2, 3, -4}, {1, 2, 2})).to_vector<float>(), ElementsAre(0, 2, 3, 0));
 }
 

@@ -57,8 +57,8 @@ TEST(ModuleTest, ParametersRequireGradUnlessFrozenOrIntegers) {
 
 TEST(ModuleTest, NamesComeInPreOrderAndEachObjectOnce) {
   const auto shared = std::make_shared<Linear>(2, 2);
-  const auto root =
-      std::make_shared<Sequential>(shared, std::make_shared<Sequential>(shared, std::make_shared<BatchNorm1d>(2)));
+  const auto root = std::make_shared<Sequential>(
+      Modules{shared, std::make_shared<Sequential>(Modules{shared, std::make_shared<BatchNorm1d>(2)})});
   root->register_parameter("tied", shared->weight());
   EXPECT_THAT(names(root->named_modules()), ElementsAre("", "0", "1", "1.1"));
   EXPECT_THAT(names(root->named_parameters()), ElementsAre("tied", "0.bias", "1.1.weight", "1.1.bias"));
@@ -69,7 +69,7 @@ TEST(ModuleTest, NamesComeInPreOrderAndEachObjectOnce) {
 
 TEST(ModuleTest, StateDictKeepsDuplicatesAndLeavesTransientBuffersOut) {
   const auto shared = std::make_shared<Linear>(2, 2, false);
-  const auto root = std::make_shared<Sequential>(shared, shared);
+  const auto root = std::make_shared<Sequential>(Modules{shared, shared});
   root->register_buffer("kept", Tensor::zeros({1}));
   root->register_buffer("transient", Tensor::zeros({1}), false);
   const StateDict state = root->state_dict();
@@ -93,7 +93,8 @@ TEST(ModuleTest, LoadStateDictCopiesIntoTheSameParameters) {
 }
 
 TEST(ModuleTest, LoadStateDictCollectsEveryFaultInOneMessage) {
-  const auto net = std::make_shared<Sequential>(std::make_shared<Linear>(2, 3), std::make_shared<Linear>(3, 1));
+  const auto net =
+      std::make_shared<Sequential>(Modules{std::make_shared<Linear>(2, 3), std::make_shared<Linear>(3, 1)});
   const std::vector<float> before = net->named_parameters()[0].tensor.to_vector<float>();
   const StateDict state{{"0.weight", Tensor::zeros({3, 2})},
                         {"0.bias", Tensor::zeros({4})},
@@ -123,7 +124,7 @@ TEST(ModuleTest, LoadStateDictWithoutStrictTellsWhatDidNotFit) {
 
 TEST(ModuleTest, FindGoesDownAPath) {
   const auto inner = std::make_shared<ReLU>();
-  const auto root = std::make_shared<Sequential>(std::make_shared<Sequential>(inner));
+  const auto root = std::make_shared<Sequential>(Modules{std::make_shared<Sequential>(Modules{inner})});
   EXPECT_EQ(root->find(""), root);
   EXPECT_EQ(root->find("0.0"), inner);
   for (const char* path : {"1", "0.1", "0.0.0", "0.", ".0", ".", "0..0"}) EXPECT_EQ(root->find(path), nullptr) << path;
@@ -131,7 +132,7 @@ TEST(ModuleTest, FindGoesDownAPath) {
 
 TEST(ModuleTest, TrainAndEvalReachEveryModule) {
   const auto inner = std::make_shared<Dropout>();
-  const auto root = std::make_shared<Sequential>(std::make_shared<Sequential>(inner));
+  const auto root = std::make_shared<Sequential>(Modules{std::make_shared<Sequential>(Modules{inner})});
   EXPECT_TRUE(inner->training());
   root->eval();
   EXPECT_FALSE(root->training());
@@ -162,15 +163,16 @@ TEST(ModuleTest, ZeroGradCutsAGradientFromItsHistory) {
 }
 
 TEST(ModuleTest, ApplyVisitsChildrenFirst) {
-  const auto root =
-      std::make_shared<Sequential>(std::make_shared<ReLU>(), std::make_shared<Sequential>(std::make_shared<Tanh>()));
+  const auto root = std::make_shared<Sequential>(
+      Modules{std::make_shared<ReLU>(), std::make_shared<Sequential>(Modules{std::make_shared<Tanh>()})});
   std::vector<std::string> seen;
   root->apply([&](Module& module) { seen.emplace_back(module.type()); });
   EXPECT_THAT(seen, ElementsAre("ReLU", "Tanh", "Sequential", "Sequential"));
 }
 
 TEST(ModuleTest, ToConvertsFloatsAndKeepsIdentity) {
-  const auto net = std::make_shared<Sequential>(std::make_shared<Linear>(2, 2), std::make_shared<BatchNorm1d>(2));
+  const auto net =
+      std::make_shared<Sequential>(Modules{std::make_shared<Linear>(2, 2), std::make_shared<BatchNorm1d>(2)});
   const Tensor weight = net->named_parameters()[0].tensor;
   backward(sum((*net)(pattern({3, 2}, 7, 3, DType::kFloat32))));
   const Tensor grad = gradient(weight);
@@ -201,8 +203,8 @@ TEST(ModuleTest, ToForgetsTheAccumulatorOfATapeThatStillLives) {
 
 TEST(ModuleTest, ReprIsAsInPyTorch) {
   const auto net = std::make_shared<Sequential>(
-      std::make_shared<Linear>(2, 3),
-      std::make_shared<Sequential>(std::make_shared<ReLU>(), std::make_shared<Linear>(3, 1, false)));
+      Modules{std::make_shared<Linear>(2, 3),
+              std::make_shared<Sequential>(Modules{std::make_shared<ReLU>(), std::make_shared<Linear>(3, 1, false)})});
   EXPECT_EQ(net->repr(),
             "Sequential(\n"
             "  (0): Linear(in_features=2, out_features=3, bias=True)\n"
@@ -214,9 +216,9 @@ TEST(ModuleTest, ReprIsAsInPyTorch) {
 }
 
 TEST(ModuleTest, ReprOfAModuleListJoinsEqualNeighbours) {
-  const auto block = [] { return std::make_shared<Sequential>(std::make_shared<ReLU>()); };
-  const auto list = std::make_shared<ModuleList>(block(), block(), std::make_shared<Tanh>(), block());
-  EXPECT_EQ(std::make_shared<Sequential>(list)->repr(),
+  const auto block = [] { return std::make_shared<Sequential>(Modules{std::make_shared<ReLU>()}); };
+  const auto list = std::make_shared<ModuleList>(Modules{block(), block(), std::make_shared<Tanh>(), block()});
+  EXPECT_EQ(std::make_shared<Sequential>(Modules{list})->repr(),
             "Sequential(\n"
             "  (0): ModuleList(\n"
             "    (0-1): 2 x Sequential(\n"
@@ -232,7 +234,8 @@ TEST(ModuleTest, ReprOfAModuleListJoinsEqualNeighbours) {
 }
 
 TEST(ModuleTest, ErrorsNameTheInnermostModule) {
-  const auto net = std::make_shared<Sequential>(std::make_shared<Sequential>(std::make_shared<Linear>(320, 10)));
+  const auto net =
+      std::make_shared<Sequential>(Modules{std::make_shared<Sequential>(Modules{std::make_shared<Linear>(320, 10)})});
   net->name_tree();
   EXPECT_THAT(error_of([&] { (*net)(Tensor::zeros({64, 256})); }),
               testing::AllOf(testing::StartsWith("0.0: "), HasSubstr("[64, 256]"), testing::Not(HasSubstr("0: 0.0"))));

@@ -48,8 +48,9 @@ class FeatureRegression final : public TensorModule {
  public:
   FeatureRegression() {
     const auto relu_inplace = [] { return std::make_shared<ReLU>(InplaceOptions{true}); };
-    conv_ = register_new<Sequential>("conv", conv(225, 128, 7), std::make_shared<BatchNorm2d>(128), relu_inplace(),
-                                     conv(128, 64, 5), std::make_shared<BatchNorm2d>(64), relu_inplace());
+    conv_ =
+        register_new<Sequential>("conv", Modules{conv(225, 128, 7), std::make_shared<BatchNorm2d>(128), relu_inplace(),
+                                                 conv(128, 64, 5), std::make_shared<BatchNorm2d>(64), relu_inplace()});
     linear_ = register_new<Linear>("linear", 1600, 6);
   }
   std::string_view type() const override { return "FeatureRegression"; }
@@ -99,7 +100,7 @@ TEST(NetworkTest, SimpleNetHasTheClosedFormsGradient) {
   manual_seed(0);
   const auto fc1 = std::make_shared<Linear>(10, 5);
   const auto fc2 = std::make_shared<Linear>(5, 1);
-  const auto net = std::make_shared<Sequential>(fc1, std::make_shared<ReLU>(), fc2);
+  const auto net = std::make_shared<Sequential>(Modules{fc1, std::make_shared<ReLU>(), fc2});
   net->to(DType::kFloat64);
   const Tensor x = pattern({4, 10});
   const Tensor target = pattern({4, 1}, 5, 2);
@@ -166,11 +167,11 @@ class MnistNet final : public TensorModule {
 };
 
 std::shared_ptr<Module> lenet() {
-  return std::make_shared<Sequential>(conv(1, 6, 5, 2), std::make_shared<ReLU>(), std::make_shared<MaxPool2d>(2),
-                                      conv(6, 16, 5), std::make_shared<ReLU>(), std::make_shared<MaxPool2d>(2),
-                                      std::make_shared<Flatten>(), std::make_shared<Linear>(400, 120),
-                                      std::make_shared<ReLU>(), std::make_shared<Linear>(120, 84),
-                                      std::make_shared<ReLU>(), std::make_shared<Linear>(84, 10));
+  return std::make_shared<Sequential>(
+      Modules{conv(1, 6, 5, 2), std::make_shared<ReLU>(), std::make_shared<MaxPool2d>(2), conv(6, 16, 5),
+              std::make_shared<ReLU>(), std::make_shared<MaxPool2d>(2), std::make_shared<Flatten>(),
+              std::make_shared<Linear>(400, 120), std::make_shared<ReLU>(), std::make_shared<Linear>(120, 84),
+              std::make_shared<ReLU>(), std::make_shared<Linear>(84, 10)});
 }
 
 // The losses of ten steps by SGD, rate 0.05, momentum 0.9. The optimizer's kernel alone: optim/ comes after this room.
