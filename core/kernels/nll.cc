@@ -44,7 +44,7 @@ class Classes {
   bool ignored(int64_t target) const { return target == ignore_index_; }
   void check(int64_t target) const {
     if (target < 0 || target >= classes_) {
-      fail("nll_loss: Target ", target, " is out of bounds (there are ", classes_, " classes).");
+      fail("nll_loss: Target ", target, " is out of bounds. There are ", classes_, " classes.");
     }
   }
   T weight(int64_t target) const { return data_ != nullptr ? data_[target] : T{1}; }

@@ -9,10 +9,11 @@ namespace tapewire::kernels {
 
 // Fills in the order of memory with the streams of PyTorch's CPU generator.
 
-/// U[from, to); float32 and float64.
+/// U[from, to); float32 and float64. The bits of PyTorch's AVX2 build.
 void uniform(const Tensor& out, double from, double to, Generator& generator);
-/// N(mean, std^2); float32 and float64. From 16 contiguous elements on PyTorch's vector layout is used; values agree
-/// with its AVX2 build to some ulp, with its scalar build exactly.
+/// N(mean, std^2); float32 and float64. From 16 contiguous elements on PyTorch's vector layout is used. The bits of
+/// PyTorch's AVX2 build, except for 16 and more floats: there it has approximations, these agree to some ulp of the
+/// standard normal, and bit for bit with ATEN_CPU_CAPABILITY=default.
 void normal(const Tensor& out, double mean, double std, Generator& generator);
 /// 1 with probability p, else 0; any dtype. One double a value.
 void bernoulli(const Tensor& out, double p, Generator& generator);
