@@ -75,13 +75,16 @@ Ref<OpNode> make_node(const OpDef& op, const void* attrs, Inputs in) {
   return node;
 }
 
+bool has_history(const OpDef& op, Outputs outputs, size_t i) {
+  return is_floating(outputs[i].dtype()) && !(i < op.outputs.size() && op.outputs[i].is_no_grad);
+}
+
 // Makes the outputs, from the `first` on, results of `node`; those before it are its outputs too, but have another way
 // to their history.
 void record_outputs(const OpDef& op, const Ref<OpNode>& node, Outputs outputs, size_t first = 0) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     const uint32_t number = node->add_output(outputs[i].spec());
-    const bool no_grad = i < op.outputs.size() && op.outputs[i].is_no_grad;
-    if (i >= first && !no_grad && is_floating(outputs[i].dtype())) set_history(outputs[i], node, number);
+    if (i >= first && has_history(op, outputs, i)) set_history(outputs[i], node, number);
   }
 }
 
@@ -282,7 +285,11 @@ void OpNode::save_inputs(Inputs inputs, const Tensor& mutated) {
 void OpNode::save_outputs(Outputs outputs) {
   size_t at = 0;
   for (const SaveDecl& decl : op_.saves) {
-    if (decl.is_output && wants(decl)) saved_[at] = SavedTensor(outputs[static_cast<size_t>(decl.index)], true);
+    if (decl.is_output && wants(decl)) {
+      // One without a gradient is a constant to vjp, not a result of this node.
+      const auto i = static_cast<size_t>(decl.index);
+      saved_[at] = SavedTensor(outputs[i], has_history(op_, outputs, i));
+    }
     at += count_of(decl);
   }
 }
