@@ -15,15 +15,24 @@ template <class T>
 void compare(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out) {
   const auto run = [&](auto f) { map<bool, T, T>(kLightGrain, out, f, a, b); };
   switch (op) {
-    case BinaryOp::kEq: return run([](T x, T y) { return x == y; });
-    case BinaryOp::kNe: return run([](T x, T y) { return x != y; });
-    case BinaryOp::kLt: return run([](T x, T y) { return x < y; });
-    case BinaryOp::kLe: return run([](T x, T y) { return x <= y; });
-    case BinaryOp::kGt: return run([](T x, T y) { return x > y; });
-    case BinaryOp::kGe: return run([](T x, T y) { return x >= y; });
-    case BinaryOp::kLogicalAnd: return run([](T x, T y) { return (x != T{0}) & (y != T{0}); });
-    case BinaryOp::kLogicalOr: return run([](T x, T y) { return (x != T{0}) | (y != T{0}); });
-    default: return run([](T x, T y) { return (x != T{0}) != (y != T{0}); });
+    case BinaryOp::kEq:
+      return run([](T x, T y) { return x == y; });
+    case BinaryOp::kNe:
+      return run([](T x, T y) { return x != y; });
+    case BinaryOp::kLt:
+      return run([](T x, T y) { return x < y; });
+    case BinaryOp::kLe:
+      return run([](T x, T y) { return x <= y; });
+    case BinaryOp::kGt:
+      return run([](T x, T y) { return x > y; });
+    case BinaryOp::kGe:
+      return run([](T x, T y) { return x >= y; });
+    case BinaryOp::kLogicalAnd:
+      return run([](T x, T y) { return (x != T{0}) & (y != T{0}); });
+    case BinaryOp::kLogicalOr:
+      return run([](T x, T y) { return (x != T{0}) | (y != T{0}); });
+    default:
+      return run([](T x, T y) { return (x != T{0}) != (y != T{0}); });
   }
 }
 
@@ -37,19 +46,26 @@ bool arithmetic(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out
   if constexpr (std::is_same_v<T, bool>) {
     switch (op) {
       case BinaryOp::kAdd:
-      case BinaryOp::kMaximum: return run([](bool x, bool y) { return x | y; });
+      case BinaryOp::kMaximum:
+        return run([](bool x, bool y) { return x | y; });
       case BinaryOp::kMul:
-      case BinaryOp::kMinimum: return run([](bool x, bool y) { return x & y; });
+      case BinaryOp::kMinimum:
+        return run([](bool x, bool y) { return x & y; });
       case BinaryOp::kSub:
-        fail("sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
-             "`logical_xor()` operator instead.");
-      default: return false;
+        fail(
+            "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+            "`logical_xor()` operator instead.");
+      default:
+        return false;
     }
   } else {
     switch (op) {
-      case BinaryOp::kAdd: return run([](T x, T y) { return add(x, y); });
-      case BinaryOp::kSub: return run([](T x, T y) { return subtract(x, y); });
-      case BinaryOp::kMul: return run([](T x, T y) { return multiply(x, y); });
+      case BinaryOp::kAdd:
+        return run([](T x, T y) { return add(x, y); });
+      case BinaryOp::kSub:
+        return run([](T x, T y) { return subtract(x, y); });
+      case BinaryOp::kMul:
+        return run([](T x, T y) { return multiply(x, y); });
       // A NaN in either is the result; both are spelled so that they vectorise.
       case BinaryOp::kMaximum:
         return run([](T x, T y) {
@@ -61,9 +77,12 @@ bool arithmetic(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out
           const T smaller = x < y ? x : y;
           return x != x ? x : smaller;
         });
-      case BinaryOp::kFmax: return run([](T x, T y) { return ((x > y) | (y != y)) ? x : y; });
-      case BinaryOp::kFmin: return run([](T x, T y) { return ((x < y) | (y != y)) ? x : y; });
-      default: return false;
+      case BinaryOp::kFmax:
+        return run([](T x, T y) { return ((x > y) | (y != y)) ? x : y; });
+      case BinaryOp::kFmin:
+        return run([](T x, T y) { return ((x < y) | (y != y)) ? x : y; });
+      default:
+        return false;
     }
   }
 }

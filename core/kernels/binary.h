@@ -8,13 +8,35 @@ namespace tapewire::kernels {
 /// Functions of two elements, named as in PyTorch. Integer division by zero throws "ZeroDivisionError".
 enum class BinaryOp {
   // Any dtype; for bool add is or, mul is and.
-  kAdd, kSub, kMul, kMaximum, kMinimum,
+  kAdd,
+  kSub,
+  kMul,
+  kMaximum,
+  kMinimum,
   // Any numeric dtype. Remainder has the divisor's sign, fmod the dividend's. Integers to a negative power throw.
-  kDivTrunc, kDivFloor, kPow, kRemainder, kFmod, kFmax, kFmin,
+  kDivTrunc,
+  kDivFloor,
+  kPow,
+  kRemainder,
+  kFmod,
+  kFmax,
+  kFmin,
   // float32 and float64.
-  kDiv, kAtan2, kHypot, kLogaddexp, kLogaddexp2,
+  kDiv,
+  kAtan2,
+  kHypot,
+  kLogaddexp,
+  kLogaddexp2,
   // Any dtype; the result is bool.
-  kEq, kNe, kLt, kLe, kGt, kGe, kLogicalAnd, kLogicalOr, kLogicalXor,
+  kEq,
+  kNe,
+  kLt,
+  kLe,
+  kGt,
+  kGe,
+  kLogicalAnd,
+  kLogicalOr,
+  kLogicalXor,
 };
 
 /// out[i] = op(a[i], b[i]), both broadcast to the shape of `out`, which has their dtype, or bool for comparisons and

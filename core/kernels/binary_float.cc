@@ -54,11 +54,16 @@ void floating_binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor
         kHeavyGrain, out, [&](int64_t n, T* to, const T* x, const T* y) { simd::map<T>(n, to, x, y, f); }, a, b);
   };
   switch (op) {
-    case BinaryOp::kDiv: return light([](T x, T y) { return x / y; });
-    case BinaryOp::kDivTrunc: return light([](T x, T y) { return std::trunc(x / y); });
-    case BinaryOp::kDivFloor: return heavy([](T x, T y) { return div_floor(x, y); });
-    case BinaryOp::kRemainder: return heavy([](T x, T y) { return remainder(x, y); });
-    case BinaryOp::kFmod: return heavy([](T x, T y) { return std::fmod(x, y); });
+    case BinaryOp::kDiv:
+      return light([](T x, T y) { return x / y; });
+    case BinaryOp::kDivTrunc:
+      return light([](T x, T y) { return std::trunc(x / y); });
+    case BinaryOp::kDivFloor:
+      return heavy([](T x, T y) { return div_floor(x, y); });
+    case BinaryOp::kRemainder:
+      return heavy([](T x, T y) { return remainder(x, y); });
+    case BinaryOp::kFmod:
+      return heavy([](T x, T y) { return std::fmod(x, y); });
     case BinaryOp::kPow:
       if (b.numel() == 1 && !a.is_same(b)) {
         // The powers that models use, exactly and at the price of a product.
@@ -73,11 +78,16 @@ void floating_binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor
         if (power == -2) return scalar([](T x) { return T{1} / (x * x); });
       }
       return vectors([](V x, V y) { return simd::pow(x, y); });
-    case BinaryOp::kAtan2: return vectors([](V y, V x) { return simd::atan2(y, x); });
-    case BinaryOp::kHypot: return vectors([](V x, V y) { return simd::hypot(x, y); });
-    case BinaryOp::kLogaddexp: return vectors([](V x, V y) { return log_add_exp(x, y); });
-    case BinaryOp::kLogaddexp2: return vectors([](V x, V y) { return log_add_exp2(x, y); });
-    default: fail_internal("binary: no such function");
+    case BinaryOp::kAtan2:
+      return vectors([](V y, V x) { return simd::atan2(y, x); });
+    case BinaryOp::kHypot:
+      return vectors([](V x, V y) { return simd::hypot(x, y); });
+    case BinaryOp::kLogaddexp:
+      return vectors([](V x, V y) { return log_add_exp(x, y); });
+    case BinaryOp::kLogaddexp2:
+      return vectors([](V x, V y) { return log_add_exp2(x, y); });
+    default:
+      fail_internal("binary: no such function");
   }
 }
 

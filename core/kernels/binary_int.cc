@@ -75,13 +75,18 @@ void divide(const Tensor& a, const Tensor& b, const Tensor& out, const F& f) {
 template <class T>
 void integer_binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out) {
   switch (op) {
-    case BinaryOp::kDivTrunc: return divide<T>(a, b, out, [](T x, T y) { return div_trunc(x, y); });
-    case BinaryOp::kDivFloor: return divide<T>(a, b, out, [](T x, T y) { return div_floor(x, y); });
-    case BinaryOp::kRemainder: return divide<T>(a, b, out, [](T x, T y) { return remainder(x, y); });
-    case BinaryOp::kFmod: return divide<T>(a, b, out, [](T x, T y) { return fmod(x, y); });
+    case BinaryOp::kDivTrunc:
+      return divide<T>(a, b, out, [](T x, T y) { return div_trunc(x, y); });
+    case BinaryOp::kDivFloor:
+      return divide<T>(a, b, out, [](T x, T y) { return div_floor(x, y); });
+    case BinaryOp::kRemainder:
+      return divide<T>(a, b, out, [](T x, T y) { return remainder(x, y); });
+    case BinaryOp::kFmod:
+      return divide<T>(a, b, out, [](T x, T y) { return fmod(x, y); });
     case BinaryOp::kPow:
       return map<T, T, T>(kHeavyGrain, out, [](T x, T y) { return power(x, y); }, a, b);
-    default: fail("elementwise function: expects float32 or float64, got ", name_of(a.dtype()));
+    default:
+      fail("elementwise function: expects float32 or float64, got ", name_of(a.dtype()));
   }
 }
 

@@ -59,8 +59,8 @@ Way way_of(const ConvShape& s) {
   // oneDNN works in blocks of eight channels; ours along rows of outputs, in vectors of eight.
   const bool fills_blocks = s.in_channels % 8 == 0 && s.out_channels % 8 == 0;
   const bool fills_vectors = (8 - s.out[2] % 8) % 8 * 10 <= s.out[2];
-  const bool few = std::min(s.in_channels, s.out_channels) < 4 ||
-                   (!fills_blocks && fills_vectors && s.in_channels <= 32);
+  const bool few =
+      std::min(s.in_channels, s.out_channels) < 4 || (!fills_blocks && fills_vectors && s.in_channels <= 32);
   return few && conv_direct::fits(s) ? Way::kDirect : Way::kOneDnn;
 }
 

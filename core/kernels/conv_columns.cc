@@ -23,8 +23,8 @@ int64_t rows_a_task(const ConvShape& s) {
   return std::min(rows_at_once(s), (s.out[0] * s.out[1] + tasks - 1) / tasks);
 }
 
-// Calls f(column row, x offset or -1 where the whole row of outputs misses the image, first column, kw) for each element
-// of the kernel and each output row.
+// Calls f(column row, x offset or -1 where the whole row of outputs misses the image, first column, kw) for each
+// element of the kernel and each output row.
 template <class F>
 void for_each_patch_row(const ConvShape& s, int64_t first_row, int64_t rows, const F& f) {
   int64_t k = 0;

@@ -18,8 +18,8 @@ constexpr int64_t kLanes = simd::kLanes<float>;
 
 constexpr int64_t kTaskProducts = 4 << 20;
 
-// Keeps a loaded vector in a register: without it the compiler loads it again for each use as a memory operand, and loads
-// are what these loops run out of.
+// Keeps a loaded vector in a register: without it the compiler loads it again for each use as a memory operand, and
+// loads are what these loops run out of.
 inline Vec held(Vec v) {
 #if defined(__x86_64__)
   asm("" : "+x"(v));
@@ -42,7 +42,8 @@ struct Plane {
   // Zeros for `channels` planes of rows x columns, with a vector's room behind the end. The planes lie a cache line
   // further apart than they are long, or the same place in each would fall into the same few sets of the cache.
   Plane(int64_t channels, int64_t rows, int64_t columns)
-      : data(static_cast<size_t>(channels * (rows * columns + kGap) + kLanes)), pitch(columns),
+      : data(static_cast<size_t>(channels * (rows * columns + kGap) + kLanes)),
+        pitch(columns),
         size(rows * columns + kGap) {}
   static constexpr int64_t kGap = 16;
   T* channel(int64_t c) { return data.data() + c * size; }
@@ -63,11 +64,16 @@ bool has_width(int64_t width) { return width <= 3 || width == 5 || width == 7; }
 template <class F>
 void with_width(int64_t width, const F& f) {
   switch (width) {
-    case 1: return f.template operator()<1>();
-    case 2: return f.template operator()<2>();
-    case 3: return f.template operator()<3>();
-    case 5: return f.template operator()<5>();
-    default: return f.template operator()<7>();
+    case 1:
+      return f.template operator()<1>();
+    case 2:
+      return f.template operator()<2>();
+    case 3:
+      return f.template operator()<3>();
+    case 5:
+      return f.template operator()<5>();
+    default:
+      return f.template operator()<7>();
   }
 }
 
@@ -165,7 +171,10 @@ void forward_with(const ConvShape& s, const T* x, const T* w, const T* bias, T* 
 // --- backward_input: kIn input channels by the kernel's width by two images, for one vector of output gradients ---
 
 template <int kWidth>
-constexpr int kInBlock = kWidth >= 5 ? 1 : kWidth == 3 ? 2 : kWidth == 2 ? 3 : 6;
+constexpr int kInBlock = kWidth >= 5   ? 1
+                         : kWidth == 3 ? 2
+                         : kWidth == 2 ? 3
+                                       : 6;
 template <int kWidth>
 constexpr int kImageBlock = kWidth >= 7 ? 1 : 2;
 
@@ -253,7 +262,11 @@ void input_with(const ConvShape& s, const T* grad, const T* w, T* grad_x) {
 // --- backward_weight: kOut output channels by the kernel's width, summed over the images of a task ---
 
 template <int kWidth>
-constexpr int kOutBlock = kWidth >= 7 ? 1 : kWidth >= 5 ? 2 : kWidth == 3 ? 3 : kWidth == 2 ? 4 : 6;
+constexpr int kOutBlock = kWidth >= 7   ? 1
+                          : kWidth >= 5 ? 2
+                          : kWidth == 3 ? 3
+                          : kWidth == 2 ? 4
+                                        : 6;
 
 template <int kWidth>
 void weight_part(const ConvShape& s, const Plane& x, const Plane& grad, int64_t images, T* sum) {

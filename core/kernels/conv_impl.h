@@ -44,7 +44,8 @@ template <class T>
 void backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w);
 }  // namespace conv_columns
 
-/// Register tiles over rows of the image: few channels, kernels up to 7 wide, stride 1, one group, up to two dimensions.
+/// Register tiles over rows of the image: few channels, kernels up to 7 wide, stride 1, one group, up to two
+/// dimensions.
 namespace conv_direct {
 bool fits(const ConvShape& s);
 void forward(const ConvShape& s, const float* x, const float* w, const float* bias, float* out);

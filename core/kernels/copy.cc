@@ -90,9 +90,12 @@ void copy(const Tensor& src, const Tensor& dst) {
   if (dst.numel() == 0) return;
   if (src.dtype() == dst.dtype()) {
     switch (src.itemsize()) {
-      case 1: return copy_same<uint8_t>(src, dst);
-      case 4: return copy_same<uint32_t>(src, dst);
-      default: return copy_same<uint64_t>(src, dst);
+      case 1:
+        return copy_same<uint8_t>(src, dst);
+      case 4:
+        return copy_same<uint32_t>(src, dst);
+      default:
+        return copy_same<uint64_t>(src, dst);
     }
   }
   dispatch_all(dst.dtype(), [&]<class To>(TypeTag<To>) {

@@ -6,9 +6,9 @@
 namespace tapewire::kernels {
 
 // What holds for every kernel of this room: inputs may have any strides and offset, no elements, or no dimensions;
-// outputs are allocated by the caller with the shape stated, may be strided, and may be the same tensor as an input only
-// where the kernel is elementwise. Inputs of one call share a dtype unless said otherwise. Shapes are the caller's to
-// validate. Work is cut by size alone: the bits of a result do not depend on compute_threads().
+// outputs are allocated by the caller with the shape stated, may be strided, and may be the same tensor as an input
+// only where the kernel is elementwise. Inputs of one call share a dtype unless said otherwise. Shapes are the caller's
+// to validate. Work is cut by size alone: the bits of a result do not depend on compute_threads().
 
 /// Broadcasts `src` to the shape of `dst` and converts its dtype as PyTorch's copy_ does (floats truncate to integers,
 /// anything but zero is true).

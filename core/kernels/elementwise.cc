@@ -210,9 +210,12 @@ void gather_strided(const void* from, int64_t stride, size_t itemsize, int64_t n
     return;
   }
   switch (itemsize) {
-    case 1: return gather_words(static_cast<const uint8_t*>(from), stride, n, static_cast<uint8_t*>(to));
-    case 4: return gather_words(static_cast<const uint32_t*>(from), stride, n, static_cast<uint32_t*>(to));
-    default: return gather_words(static_cast<const uint64_t*>(from), stride, n, static_cast<uint64_t*>(to));
+    case 1:
+      return gather_words(static_cast<const uint8_t*>(from), stride, n, static_cast<uint8_t*>(to));
+    case 4:
+      return gather_words(static_cast<const uint32_t*>(from), stride, n, static_cast<uint32_t*>(to));
+    default:
+      return gather_words(static_cast<const uint64_t*>(from), stride, n, static_cast<uint64_t*>(to));
   }
 }
 
@@ -222,9 +225,12 @@ void scatter_strided(const void* from, int64_t n, size_t itemsize, void* to, int
     return;
   }
   switch (itemsize) {
-    case 1: return scatter_words(static_cast<const uint8_t*>(from), n, static_cast<uint8_t*>(to), stride);
-    case 4: return scatter_words(static_cast<const uint32_t*>(from), n, static_cast<uint32_t*>(to), stride);
-    default: return scatter_words(static_cast<const uint64_t*>(from), n, static_cast<uint64_t*>(to), stride);
+    case 1:
+      return scatter_words(static_cast<const uint8_t*>(from), n, static_cast<uint8_t*>(to), stride);
+    case 4:
+      return scatter_words(static_cast<const uint32_t*>(from), n, static_cast<uint32_t*>(to), stride);
+    default:
+      return scatter_words(static_cast<const uint64_t*>(from), n, static_cast<uint64_t*>(to), stride);
   }
 }
 

@@ -30,10 +30,10 @@ inline constexpr size_t kMaxOperands = 6;
 
 using RunFn = absl::FunctionRef<void(int64_t n, void* const* operands)>;
 
-/// Walks the elements of `outputs` with those of `inputs` broadcast to them and calls fn(n, pointers) over runs in which
-/// each operand is contiguous (outputs first). Operands that are not are gathered into scratch, outputs scattered from
-/// it, so fn is one loop over plain arrays. Runs are spread over threads, `grain` elements a task. With `updates` fn also
-/// reads what the outputs hold.
+/// Walks the elements of `outputs` with those of `inputs` broadcast to them and calls fn(n, pointers) over runs in
+/// which each operand is contiguous (outputs first). Operands that are not are gathered into scratch, outputs scattered
+/// from it, so fn is one loop over plain arrays. Runs are spread over threads, `grain` elements a task. With `updates`
+/// fn also reads what the outputs hold.
 void for_each_run(std::span<const Tensor* const> outputs, std::span<const Tensor* const> inputs, int64_t grain,
                   RunFn fn, bool updates = false);
 
@@ -73,9 +73,8 @@ void elementwise(int64_t grain, const Tensor& out, const F& f, const Inputs&... 
   const std::array<const Tensor*, sizeof...(Inputs)> ins{&inputs...};
   static_cast<void>(out.mutable_data<Out>());
   (static_cast<void>(detail::typed<In>(inputs)), ...);
-  for_each_run(outputs, ins, grain, [&](int64_t count, void* const* p) {
-    detail::call_run<Out, In...>(f, count, p, kSequence);
-  });
+  for_each_run(outputs, ins, grain,
+               [&](int64_t count, void* const* p) { detail::call_run<Out, In...>(f, count, p, kSequence); });
 }
 
 /// elementwise() of one expression: out[i] = f(in[i]...), vectorised by the compiler.
@@ -127,8 +126,8 @@ struct LoopNest {
   size_t dims() const { return sizes.size(); }
 };
 
-/// The walk over `sizes` for operands whose strides are given for each of these dimensions; dimensions are sorted by the
-/// first operand's strides when `reorder`, one-long ones dropped and neighbours merged where all operands allow it.
+/// The walk over `sizes` for operands whose strides are given for each of these dimensions; dimensions are sorted by
+/// the first operand's strides when `reorder`, one-long ones dropped and neighbours merged where all operands allow it.
 /// There is always at least one dimension.
 LoopNest make_nest(Ints sizes, std::span<const Shape> strides, bool reorder);
 

@@ -43,8 +43,7 @@ LoopNest indexed_walk(const char* op, const Tensor& index, const Tensor& direct,
   Shape steps(ranks_agree ? indexed.strides() : Shape(rank, 0));
   for (size_t d = 0; d < rank; ++d) {
     const bool along = static_cast<int64_t>(d) == dim;
-    if (!ranks_agree || direct.sizes()[d] < index.sizes()[d] ||
-        (!along && indexed.sizes()[d] < index.sizes()[d])) {
+    if (!ranks_agree || direct.sizes()[d] < index.sizes()[d] || (!along && indexed.sizes()[d] < index.sizes()[d])) {
       fail_internal(op, ": index ", to_string(index.sizes()), " with ", to_string(indexed.sizes()), " and ",
                     to_string(direct.sizes()), " along ", dim);
     }

@@ -116,11 +116,17 @@ void linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& 
   check(x.dim() == 2 && w.dim() == 2 && out.dim() == 2 && x.size(1) == w.size(1) && out.size(0) == x.size(0) &&
             out.size(1) == w.size(0),
         "linear", x, w, out);
-  if (bias.defined()) copy(bias, out);
+  const int64_t width = out.size(1);
+  if (bias.defined() && bias.numel() != width) check(false, "linear bias", bias, w, out);
   dispatch_numeric("linear", x.dtype(), [&]<class T>(TypeTag<T>) {
     T* to = out.mutable_data<T>();
     const Tensor left = with_unit_stride(x);
     const Tensor right = with_unit_stride(w);
+    if (bias.defined()) {
+      const Tensor plain = contiguous(bias);
+      const T* row = plain.data<T>();
+      for (int64_t i = 0; i < out.size(0); ++i) std::copy_n(row, width, to + i * width);
+    }
     product(view_of<T>(left, 0), view_of<T>(right, 0).transposed(), to, bias.defined() ? 1.0 : 0.0, /*parallel=*/true);
   });
 }

@@ -122,9 +122,8 @@ void nll_backward(const Tensor& grad, const Tensor& target, const Tensor& weight
   if (grad.numel() != 1 && grad.numel() != e.targets()) {
     fail_internal("nll_backward: gradient ", to_string(grad.sizes()), " for ", e.targets(), " targets");
   }
-  const Tensor result = grad_log_probs.is_contiguous()
-                            ? grad_log_probs
-                            : Tensor::empty(grad_log_probs.sizes(), grad_log_probs.dtype());
+  const Tensor result =
+      grad_log_probs.is_contiguous() ? grad_log_probs : Tensor::empty(grad_log_probs.sizes(), grad_log_probs.dtype());
   fill(result, 0);
   dispatch_floating("nll_loss_backward", grad.dtype(), [&]<class T>(TypeTag<T>) {
     T* to = result.mutable_data<T>();

@@ -338,8 +338,8 @@ bool conv_forward(const ConvShape& s, const float* x, const float* w, const floa
     if (s.batch > 1 || s.groups > 1) return run_batches(pass, s, x, w, bias, out);
     const int64_t filter = s.in_channels * s.kernel_plane();
     return run_channels(pass, s, parts_of(s, 8), [&](const Plan& plan, int64_t begin, int64_t) {
-      run_part(plan, pass, x, w + begin * filter, bias != nullptr ? bias + begin : nullptr,
-               out + begin * s.out_plane(), nullptr);
+      run_part(plan, pass, x, w + begin * filter, bias != nullptr ? bias + begin : nullptr, out + begin * s.out_plane(),
+               nullptr);
     });
   });
 }

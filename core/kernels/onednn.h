@@ -3,8 +3,8 @@
 #include "core/kernels/conv_impl.h"
 
 /// The one place that speaks to oneDNN (2.x; its 3.x interface differs). Primitives are cached by shape, their blocked
-/// layouts stay inside. Threads are parallel_for's: every primitive runs on the thread that calls it, over a part of the
-/// batch or of the channels that depends on the shape alone.
+/// layouts stay inside. Threads are parallel_for's: every primitive runs on the thread that calls it, over a part of
+/// the batch or of the channels that depends on the shape alone.
 namespace tapewire::kernels::onednn {
 
 // Each is false, with nothing computed, when oneDNN has no implementation for the shape. Plain row-major arrays; `bias`

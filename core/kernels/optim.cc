@@ -22,8 +22,7 @@ void sgd_step(const Tensor& param, const Tensor& grad, const Tensor& momentum_bu
     const T decay = static_cast<T>(step.weight_decay);
     const T sign = step.maximize ? T{-1} : T{1};
     if (!momentum_buffer.defined()) {
-      map<T, T, T>(
-          kLightGrain, param, [=](T p, T g) { return p + lr * (sign * g + decay * p); }, param, grad);
+      map<T, T, T>(kLightGrain, param, [=](T p, T g) { return p + lr * (sign * g + decay * p); }, param, grad);
       return;
     }
     check_like("sgd_step", param, momentum_buffer);

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <type_traits>
+#include <vector>
 
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
+#include "core/kernels/simd_impl.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -20,6 +23,15 @@ struct PoolShape {
   std::array<int64_t, 3> stride{1, 1, 1};
   std::array<int64_t, 3> padding{0, 0, 0};
   std::array<int64_t, 3> dilation{1, 1, 1};
+
+  // Of each element of a window's row: how far into a row of x it lies for output 0, and the outputs [first, last) of a
+  // row for which it lies inside.
+  struct Tap {
+    int64_t shift;
+    int64_t first;
+    int64_t last;
+  };
+  absl::InlinedVector<Tap, 8> taps;
 
   int64_t in_plane() const { return in[0] * in[1] * in[2]; }
   int64_t out_plane() const { return out[0] * out[1] * out[2]; }
@@ -53,6 +65,14 @@ PoolShape shape_of(const Tensor& x, const PoolParams& params, const Tensor& out)
     s.dilation[d] = dilated ? params.dilation[i] : 1;
     if (s.kernel[d] < 1 || s.stride[d] < 1 || s.padding[d] < 0 || s.dilation[d] < 1) wrong();
   }
+  for (int64_t k = 0; k < s.kernel[2]; ++k) {
+    const int64_t stride = s.stride[2];
+    const int64_t shift = k * s.dilation[2] - s.padding[2];
+    const int64_t limit = s.in[2] - shift;
+    const int64_t first = std::clamp<int64_t>((-shift + stride - 1) / stride, 0, s.out[2]);
+    const int64_t last = limit <= 0 ? 0 : std::min(s.out[2], (limit + stride - 1) / stride);
+    s.taps.push_back({shift, first, std::max(first, last)});
+  }
   return s;
 }
 
@@ -69,9 +89,24 @@ Reach reach(const PoolShape& s, size_t d, int64_t at) {
   return {begin, end};
 }
 
-template <class T>
-bool beats(T x, T best) {
-  return x > best || x != x;
+// Calls f(offset of a row of x, tap) for each element of the windows of one row of outputs, in row-major order.
+template <class F>
+void for_each_tap(const PoolShape& s, int64_t od, int64_t oh, const F& f) {
+  const Reach depth = reach(s, 0, od);
+  const Reach height = reach(s, 1, oh);
+  for (int64_t d = depth.begin; d < depth.end; d += s.dilation[0]) {
+    for (int64_t h = height.begin; h < height.end; h += s.dilation[1]) {
+      for (const PoolShape::Tap& tap : s.taps) f((d * s.in[1] + h) * s.in[2], tap);
+    }
+  }
+}
+
+// Calls f with the stride between windows, as a constant where it is 1 or 2: those loops vectorise.
+template <class F>
+void with_stride(int64_t stride, const F& f) {
+  if (stride == 1) return f(std::integral_constant<int64_t, 1>{});
+  if (stride == 2) return f(std::integral_constant<int64_t, 2>{});
+  f(stride);
 }
 
 template <class T>
@@ -85,8 +120,9 @@ void max_window(const PoolShape& s, const T* x, int64_t od, int64_t oh, int64_t 
     for (int64_t h = height.begin; h < height.end; h += s.dilation[1]) {
       const int64_t row = (d * s.in[1] + h) * s.in[2];
       for (int64_t w = width.begin; w < width.end; w += s.dilation[2]) {
-        if (beats(x[row + w], best)) {
-          best = x[row + w];
+        const T value = x[row + w];
+        if (value > best || value != value) {
+          best = value;
           where = row + w;
         }
       }
@@ -96,75 +132,104 @@ void max_window(const PoolShape& s, const T* x, int64_t od, int64_t oh, int64_t 
   *index = where;
 }
 
-// The common window, two by two with stride two, over a row of outputs and without branches.
-template <class T>
-void max_row_2x2(const T* x, int64_t row, int64_t pitch, int64_t count, T* out, int64_t* index) {
-  const T* above = x + row;
-  const T* below = above + pitch;
-  for (int64_t i = 0; i < count; ++i) {
-    T best = above[2 * i];
-    int64_t where = 0;
-    const auto consider = [&](T value, int64_t at) {
-      const bool take = (value > best) | (value != value);
-      best = take ? value : best;
-      where = take ? at : where;
-    };
-    consider(above[2 * i + 1], 1);
-    consider(below[2 * i], pitch);
-    consider(below[2 * i + 1], pitch + 1);
-    out[i] = best;
-    index[i] = row + 2 * i + where;
+// Elements at, at + stride, ... for a stride of 1 or 2; nothing behind the last is read.
+template <int64_t kStride, class T>
+simd::Vec<T> load_spread(const T* at) {
+  if constexpr (kStride == 1) {
+    return simd::load(at);
+  } else if constexpr (std::is_same_v<T, float>) {
+    return __builtin_shufflevector(simd::load(at), simd::load(at + 7), 0, 2, 4, 6, 9, 11, 13, 15);
+  } else {
+    return __builtin_shufflevector(simd::load(at), simd::load(at + 3), 0, 2, 5, 7);
   }
+}
+
+// A vector of neighbouring windows, all inside the image along the row, from output `ow` on.
+template <int64_t kStride, class T>
+void max_windows(const PoolShape& s, const T* x, const Reach& depth, const Reach& height, int64_t ow, T* out,
+                 int64_t* index) {
+  using V = simd::Vec<T>;
+  using I = typename simd::VecOf<T>::Bits;
+  using Lane = std::remove_cvref_t<decltype(I{}[0])>;
+  constexpr int64_t kLanes = simd::kLanes<T>;
+  I steps;
+  for (int64_t l = 0; l < kLanes; ++l) steps[l] = static_cast<Lane>(l * kStride);
+  const int64_t column = ow * kStride - s.padding[2];
+  V best = simd::splat(-std::numeric_limits<T>::infinity());
+  I where = steps + static_cast<Lane>((depth.begin * s.in[1] + height.begin) * s.in[2] + column);
+  for (int64_t d = depth.begin; d < depth.end; d += s.dilation[0]) {
+    for (int64_t h = height.begin; h < height.end; h += s.dilation[1]) {
+      int64_t at = (d * s.in[1] + h) * s.in[2] + column;
+      for (int64_t k = 0; k < s.kernel[2]; ++k, at += s.dilation[2]) {
+        const V value = load_spread<kStride>(x + at);
+        const I take = (value > best) | (value != value);
+        best = take ? value : best;
+        where = take ? steps + static_cast<Lane>(at) : where;
+      }
+    }
+  }
+  simd::store<T>(out, best);
+  for (int64_t l = 0; l < kLanes; ++l) index[l] = where[l];
+}
+
+// The windows of one row that max_windows() takes, in vectors; true when it took the outputs [first, last).
+template <int64_t kStride, class T>
+bool max_interior(const PoolShape& s, const T* x, const Reach& depth, const Reach& height, int64_t first, int64_t last,
+                  T* out, int64_t* index) {
+  constexpr int64_t kLanes = simd::kLanes<T>;
+  if (last - first < kLanes || depth.begin >= depth.end || height.begin >= height.end) return false;
+  // The last vector may begin before the end of the one before it.
+  for (int64_t ow = first; ow < last; ow += kLanes) {
+    const int64_t at = std::min(ow, last - kLanes);
+    max_windows<kStride>(s, x, depth, height, at, out + at, index + at);
+  }
+  return true;
 }
 
 template <class T>
 void max_plane(const PoolShape& s, const T* x, T* out, int64_t* index) {
-  const bool two_by_two = s.kernel == std::array<int64_t, 3>{1, 2, 2} && s.stride[1] == 2 && s.stride[2] == 2 &&
-                          s.in[0] == 1 && s.out[0] == 1 && s.padding == std::array<int64_t, 3>{0, 0, 0} &&
-                          s.dilation[1] == 1 && s.dilation[2] == 1 && 2 * s.out[1] <= s.in[1] &&
-                          2 * s.out[2] <= s.in[2];
+  // The outputs whose windows lie inside the image along the row.
+  int64_t first = 0;
+  int64_t last = s.out[2];
+  for (const PoolShape::Tap& tap : s.taps) {
+    first = std::max(first, tap.first);
+    last = std::min(last, tap.last);
+  }
   for (int64_t od = 0; od < s.out[0]; ++od) {
-    for (int64_t oh = 0; oh < s.out[1]; ++oh) {
-      if (two_by_two) {
-        max_row_2x2(x, 2 * oh * s.in[2], s.in[2], s.out[2], out, index);
-        out += s.out[2];
-        index += s.out[2];
-        continue;
+    for (int64_t oh = 0; oh < s.out[1]; ++oh, out += s.out[2], index += s.out[2]) {
+      bool vectors = false;
+      if constexpr (std::is_floating_point_v<T>) {
+        if (s.in_plane() <= std::numeric_limits<int32_t>::max()) {
+          const Reach depth = reach(s, 0, od);
+          const Reach height = reach(s, 1, oh);
+          if (s.stride[2] == 1) vectors = max_interior<1>(s, x, depth, height, first, last, out, index);
+          if (s.stride[2] == 2) vectors = max_interior<2>(s, x, depth, height, first, last, out, index);
+        }
       }
-      for (int64_t ow = 0; ow < s.out[2]; ++ow) max_window(s, x, od, oh, ow, out++, index++);
+      for (int64_t ow = 0; ow < s.out[2]; ++ow) {
+        if (vectors && ow == first) ow = last;
+        if (ow < s.out[2]) max_window(s, x, od, oh, ow, out + ow, index + ow);
+      }
     }
   }
 }
 
-// How much of a window counts, inside the image or with its padding.
-int64_t divisor_of(const PoolShape& s, const Reach (&inside)[3], int64_t od, int64_t oh, int64_t ow,
-                   bool count_include_pad, std::optional<int64_t> divisor) {
-  if (divisor) return *divisor;
-  int64_t count = 1;
-  const int64_t at[] = {od, oh, ow};
-  for (size_t d = 0; d < 3; ++d) {
-    if (count_include_pad) {
-      const int64_t begin = at[d] * s.stride[d] - s.padding[d];
-      count *= std::min(begin + s.kernel[d], s.in[d] + s.padding[d]) - begin;
-    } else {
-      count *= inside[d].end - inside[d].begin;
+// What the sums of one row of outputs are divided by.
+template <class T>
+void divisors(const PoolShape& s, int64_t od, int64_t oh, bool count_include_pad, std::optional<int64_t> divisor,
+              T* counts) {
+  const int64_t at[] = {od, oh};
+  int64_t rows = 1;
+  const auto extent = [&](size_t d, int64_t place) {
+    if (!count_include_pad) {
+      const Reach inside = reach(s, d, place);
+      return inside.end - inside.begin;
     }
-  }
-  return count;
-}
-
-// Calls f(output index, inside, divisor) for each window of a plane.
-template <class F>
-void for_each_mean(const PoolShape& s, bool count_include_pad, std::optional<int64_t> divisor, const F& f) {
-  int64_t i = 0;
-  for (int64_t od = 0; od < s.out[0]; ++od) {
-    for (int64_t oh = 0; oh < s.out[1]; ++oh) {
-      for (int64_t ow = 0; ow < s.out[2]; ++ow, ++i) {
-        const Reach inside[3] = {reach(s, 0, od), reach(s, 1, oh), reach(s, 2, ow)};
-        f(i, inside, divisor_of(s, inside, od, oh, ow, count_include_pad, divisor));
-      }
-    }
-  }
+    const int64_t begin = place * s.stride[d] - s.padding[d];
+    return std::min(begin + s.kernel[d], s.in[d] + s.padding[d]) - begin;
+  };
+  for (size_t d = 0; d < 2; ++d) rows *= extent(d, at[d]);
+  for (int64_t i = 0; i < s.out[2]; ++i) counts[i] = static_cast<T>(divisor ? *divisor : rows * extent(2, i));
 }
 
 int64_t plane_grain(int64_t work) { return std::max<int64_t>(1, kHeavyGrain / std::max<int64_t>(1, work)); }
@@ -270,18 +335,26 @@ void avg_pool(const Tensor& x, const PoolParams& params, bool count_include_pad,
     const T* data = plain.data<T>();
     const int64_t work = s.out_plane() * s.kernel[0] * s.kernel[1] * s.kernel[2];
     parallel_for(s.planes, plane_grain(work), [&](int64_t begin, int64_t end) {
+      std::vector<T> counts(static_cast<size_t>(s.out[2]));
       for (int64_t p = begin; p < end; ++p) {
         const T* from = data + p * s.in_plane();
-        for_each_mean(s, count_include_pad, divisor, [&](int64_t i, const Reach(&in)[3], int64_t count) {
-          T sum = 0;
-          for (int64_t d = in[0].begin; d < in[0].end; ++d) {
-            for (int64_t h = in[1].begin; h < in[1].end; ++h) {
-              const T* row = from + (d * s.in[1] + h) * s.in[2];
-              for (int64_t w = in[2].begin; w < in[2].end; ++w) sum += row[w];
-            }
-          }
-          to[p * s.out_plane() + i] = sum / static_cast<T>(count);
-        });
+        T* row = to + p * s.out_plane();
+        for (int64_t r = 0; r < s.out[0] * s.out[1]; ++r, row += s.out[2]) {
+          const int64_t od = r / s.out[1];
+          const int64_t oh = r % s.out[1];
+          std::fill_n(row, s.out[2], T{0});
+          for_each_tap(s, od, oh, [&](int64_t at, const PoolShape::Tap& tap) {
+            with_stride(s.stride[2], [&](auto stride) {
+              const T* source = from + at + tap.shift + tap.first * stride;
+              T* sum = row + tap.first;
+              const int64_t count = tap.last - tap.first;
+              TW_INDEPENDENT
+              for (int64_t i = 0; i < count; ++i) sum[i] += source[i * stride];
+            });
+          });
+          divisors(s, od, oh, count_include_pad, divisor, counts.data());
+          for (int64_t i = 0; i < s.out[2]; ++i) row[i] /= counts[static_cast<size_t>(i)];
+        }
       }
     });
   });
@@ -299,18 +372,27 @@ void avg_pool_backward(const Tensor& grad, const PoolParams& params, bool count_
     const T* from = plain.data<T>();
     const int64_t work = s.in_plane() + s.out_plane() * s.kernel[0] * s.kernel[1] * s.kernel[2];
     parallel_for(s.planes, plane_grain(work), [&](int64_t begin, int64_t end) {
+      std::vector<T> shares(static_cast<size_t>(s.out[2]));
       for (int64_t p = begin; p < end; ++p) {
         T* to = data + p * s.in_plane();
         std::fill_n(to, s.in_plane(), T{0});
-        for_each_mean(s, count_include_pad, divisor, [&](int64_t i, const Reach(&in)[3], int64_t count) {
-          const T share = from[p * s.out_plane() + i] / static_cast<T>(count);
-          for (int64_t d = in[0].begin; d < in[0].end; ++d) {
-            for (int64_t h = in[1].begin; h < in[1].end; ++h) {
-              T* row = to + (d * s.in[1] + h) * s.in[2];
-              for (int64_t w = in[2].begin; w < in[2].end; ++w) row[w] += share;
-            }
-          }
-        });
+        const T* row = from + p * s.out_plane();
+        for (int64_t r = 0; r < s.out[0] * s.out[1]; ++r, row += s.out[2]) {
+          const int64_t od = r / s.out[1];
+          const int64_t oh = r % s.out[1];
+          divisors(s, od, oh, count_include_pad, divisor, shares.data());
+          for (int64_t i = 0; i < s.out[2]; ++i)
+            shares[static_cast<size_t>(i)] = row[i] / shares[static_cast<size_t>(i)];
+          for_each_tap(s, od, oh, [&](int64_t at, const PoolShape::Tap& tap) {
+            with_stride(s.stride[2], [&](auto stride) {
+              T* target = to + at + tap.shift + tap.first * stride;
+              const T* share = shares.data() + tap.first;
+              const int64_t count = tap.last - tap.first;
+              TW_INDEPENDENT
+              for (int64_t i = 0; i < count; ++i) target[i * stride] += share[i];
+            });
+          });
+        }
       }
     });
   });

@@ -198,7 +198,8 @@ void arg_extreme(const Tensor& x, std::optional<int64_t> dim, const Tensor& out)
   const char* op = kLargest ? "argmax" : "argmin";
   if (dim) return extreme_with_index<kLargest>(x, *dim, nullptr, out, op);
   if (x.numel() == 0) {
-    fail(op, "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+    fail(op,
+         "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
          "'dim' argument.");
   }
   const Tensor plain = contiguous(x);

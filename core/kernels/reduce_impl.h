@@ -15,7 +15,7 @@ struct ReducePlan {
   LoopNest kept;     // strides[0] of x, strides[1] of out
   LoopNest reduced;  // strides[0] of x
   int64_t outputs = 0;
-  int64_t length = 0;  // elements folded into one output
+  int64_t length = 0;    // elements folded into one output
   bool columns = false;  // neighbouring outputs are neighbours in x, so rows are folded element by element
   int64_t segments = 1;  // the outermost reduced dimension is cut into so many, merged in order
 };
@@ -31,12 +31,24 @@ class OutputWriter {
   template <class Number>
   void put(int64_t offset, Number value) const {
     switch (dtype_) {
-      case DType::kFloat32: static_cast<float*>(data_)[offset] = static_cast<float>(value); return;
-      case DType::kFloat64: static_cast<double*>(data_)[offset] = static_cast<double>(value); return;
-      case DType::kInt64: static_cast<int64_t*>(data_)[offset] = static_cast<int64_t>(value); return;
-      case DType::kInt32: static_cast<int32_t*>(data_)[offset] = static_cast<int32_t>(value); return;
-      case DType::kUInt8: static_cast<uint8_t*>(data_)[offset] = static_cast<uint8_t>(value); return;
-      case DType::kBool: static_cast<bool*>(data_)[offset] = value != Number{0}; return;
+      case DType::kFloat32:
+        static_cast<float*>(data_)[offset] = static_cast<float>(value);
+        return;
+      case DType::kFloat64:
+        static_cast<double*>(data_)[offset] = static_cast<double>(value);
+        return;
+      case DType::kInt64:
+        static_cast<int64_t*>(data_)[offset] = static_cast<int64_t>(value);
+        return;
+      case DType::kInt32:
+        static_cast<int32_t*>(data_)[offset] = static_cast<int32_t>(value);
+        return;
+      case DType::kUInt8:
+        static_cast<uint8_t*>(data_)[offset] = static_cast<uint8_t>(value);
+        return;
+      case DType::kBool:
+        static_cast<bool*>(data_)[offset] = value != Number{0};
+        return;
     }
   }
 
@@ -136,11 +148,13 @@ void fold(const ReducePlan& plan, const typename R::Value* x, const R& reducer, 
           fold_runs(base, from, to, acc[0]);
         }
       }
+      const int64_t place = nest_offset(kept, 1, kept.dims(), output);  // a block lies within the last kept dimension
+      const int64_t place_step = kept.strides[1][kept_inner];
       for (int64_t c = 0; c < columns; ++c) {
         if (cut) {
           partial[static_cast<size_t>((output + c) * plan.segments + segment)] = acc[c];
         } else {
-          finish(nest_offset(kept, 1, kept.dims(), output + c), acc[c]);
+          finish(place + c * place_step, acc[c]);
         }
       }
     }

@@ -90,12 +90,18 @@ struct Norm {
   double step(double acc, double x) const {
     const double size = std::fabs(x);
     switch (kKind) {
-      case NormKind::kTwo: return acc + x * x;
-      case NormKind::kOne: return acc + size;
-      case NormKind::kMost: return most(acc, size);
-      case NormKind::kLeast: return least(acc, size);
-      case NormKind::kZero: return acc + (x != 0 ? 1.0 : 0.0);
-      case NormKind::kGeneral: return acc + std::pow(size, p);
+      case NormKind::kTwo:
+        return acc + x * x;
+      case NormKind::kOne:
+        return acc + size;
+      case NormKind::kMost:
+        return most(acc, size);
+      case NormKind::kLeast:
+        return least(acc, size);
+      case NormKind::kZero:
+        return acc + (x != 0 ? 1.0 : 0.0);
+      case NormKind::kGeneral:
+        return acc + std::pow(size, p);
     }
     return acc;
   }
@@ -165,8 +171,9 @@ void logsumexp(const Tensor& x, Ints dims, const Tensor& out) {
   amax(x, dims, most);
   dispatch_floating("logsumexp", x.dtype(), [&]<class T>(TypeTag<T>) {
     // An infinite maximum would make inf - inf: 0 serves instead, as in ATen.
-    map<T, T>(kLightGrain, most, [](T m) { return std::fabs(m) <= std::numeric_limits<T>::max() || m != m ? m : T{0}; },
-              most);
+    map<T, T>(
+        kLightGrain, most, [](T m) { return std::fabs(m) <= std::numeric_limits<T>::max() || m != m ? m : T{0}; },
+        most);
     const Tensor terms = Tensor::empty(x.sizes(), x.dtype());
     elementwise<T, T, T>(
         kHeavyGrain, terms,
@@ -188,7 +195,8 @@ void vector_norm(const Tensor& x, double p, Ints dims, const Tensor& out) {
   const ReducePlan plan = plan_reduction(x, dims, out);
   const OutputWriter writer(out);
   if (plan.length == 0 && plan.outputs > 0 && (p < 0 || std::isinf(p))) {
-    fail("linalg.vector_norm cannot compute the ", p, " norm on an empty tensor because the operation does not have "
+    fail("linalg.vector_norm cannot compute the ", p,
+         " norm on an empty tensor because the operation does not have "
          "an identity");
   }
   dispatch_floating("vector_norm", x.dtype(), [&]<class T>(TypeTag<T>) {

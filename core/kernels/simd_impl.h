@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
-// For the .cc files of this room: 256-bit vectors of float and double as the compilers have them (operators work lane by
-// lane, comparisons give integer lanes of ones or zeros that ?: takes) and the elementary functions over them. These
+// For the .cc files of this room: 256-bit vectors of float and double as the compilers have them (operators work lane
+// by lane, comparisons give integer lanes of ones or zeros that ?: takes) and the elementary functions over them. These
 // come from glibc's libmvec, exp and log of floats are our own, which are more accurate.
 namespace tapewire::kernels::simd {
 
@@ -74,38 +74,39 @@ inline double sum_lanes(VecD v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 
 // Below: name(V x) for VecF and VecD, with glibc's results for zeros, infinities and NaN.
 #if defined(__AVX2__) && defined(__GLIBC__)
-#define TW_VECTOR_FUNCTION(name, float_symbol, double_symbol)      \
-  extern "C" VecF float_symbol(VecF);                              \
-  extern "C" VecD double_symbol(VecD);                             \
-  namespace raw {                                                  \
-  inline VecF name(VecF x) { return float_symbol(x); }             \
-  inline VecD name(VecD x) { return double_symbol(x); }            \
+#define TW_VECTOR_FUNCTION(name, float_symbol, double_symbol) \
+  extern "C" VecF float_symbol(VecF);                         \
+  extern "C" VecD double_symbol(VecD);                        \
+  namespace raw {                                             \
+  inline VecF name(VecF x) { return float_symbol(x); }        \
+  inline VecD name(VecD x) { return double_symbol(x); }       \
   }
-#define TW_VECTOR_FUNCTION2(name, float_symbol, double_symbol)                    \
-  extern "C" VecF float_symbol(VecF, VecF);                                       \
-  extern "C" VecD double_symbol(VecD, VecD);                                      \
-  namespace raw {                                                                 \
-  inline VecF name(VecF x, VecF y) { return float_symbol(x, y); }                 \
-  inline VecD name(VecD x, VecD y) { return double_symbol(x, y); }                \
+#define TW_VECTOR_FUNCTION2(name, float_symbol, double_symbol)     \
+  extern "C" VecF float_symbol(VecF, VecF);                        \
+  extern "C" VecD double_symbol(VecD, VecD);                       \
+  namespace raw {                                                  \
+  inline VecF name(VecF x, VecF y) { return float_symbol(x, y); }  \
+  inline VecD name(VecD x, VecD y) { return double_symbol(x, y); } \
   }
 #else
-#define TW_VECTOR_FUNCTION(name, float_symbol, double_symbol)                     \
-  namespace raw {                                                                 \
-  template <class V>                                                              \
-  V name(V x) {                                                                   \
-    for (size_t i = 0; i < sizeof x / sizeof x[0]; ++i) x[i] = std::name(x[i]);   \
-    return x;                                                                     \
-  }                                                                               \
+#define TW_VECTOR_FUNCTION(name, float_symbol, double_symbol)                   \
+  namespace raw {                                                               \
+  template <class V>                                                            \
+  V name(V x) {                                                                 \
+    for (size_t i = 0; i < sizeof x / sizeof x[0]; ++i) x[i] = std::name(x[i]); \
+    return x;                                                                   \
+  }                                                                             \
   }
-#define TW_VECTOR_FUNCTION2(name, float_symbol, double_symbol)                          \
-  namespace raw {                                                                       \
-  template <class V>                                                                    \
-  V name(V x, V y) {                                                                    \
-    for (size_t i = 0; i < sizeof x / sizeof x[0]; ++i) x[i] = std::name(x[i], y[i]);   \
-    return x;                                                                           \
-  }                                                                                     \
+#define TW_VECTOR_FUNCTION2(name, float_symbol, double_symbol)                        \
+  namespace raw {                                                                     \
+  template <class V>                                                                  \
+  V name(V x, V y) {                                                                  \
+    for (size_t i = 0; i < sizeof x / sizeof x[0]; ++i) x[i] = std::name(x[i], y[i]); \
+    return x;                                                                         \
+  }                                                                                   \
   }
 #endif
+// NOLINTBEGIN(bugprone-reserved-identifier): the names of the vector ABI
 TW_VECTOR_FUNCTION(exp, _ZGVdN8v_expf, _ZGVdN4v_exp)
 TW_VECTOR_FUNCTION(exp2, _ZGVdN8v_exp2f, _ZGVdN4v_exp2)
 TW_VECTOR_FUNCTION(expm1, _ZGVdN8v_expm1f, _ZGVdN4v_expm1)
@@ -130,14 +131,15 @@ TW_VECTOR_FUNCTION(erfc, _ZGVdN8v_erfcf, _ZGVdN4v_erfc)
 TW_VECTOR_FUNCTION2(pow, _ZGVdN8vv_powf, _ZGVdN4vv_pow)
 TW_VECTOR_FUNCTION2(atan2, _ZGVdN8vv_atan2f, _ZGVdN4vv_atan2)
 TW_VECTOR_FUNCTION2(hypot, _ZGVdN8vv_hypotf, _ZGVdN4vv_hypot)
+// NOLINTEND(bugprone-reserved-identifier)
 #undef TW_VECTOR_FUNCTION
 #undef TW_VECTOR_FUNCTION2
 
 // libmvec gives +0 for -0 where the function is odd.
-#define TW_ODD_FUNCTION(name)                      \
-  template <class V>                               \
-  V name(V x) {                                    \
-    return x == like(x, 0) ? x : raw::name(x);     \
+#define TW_ODD_FUNCTION(name)                  \
+  template <class V>                           \
+  V name(V x) {                                \
+    return x == like(x, 0) ? x : raw::name(x); \
   }
 TW_ODD_FUNCTION(expm1)
 TW_ODD_FUNCTION(log1p)

@@ -130,12 +130,24 @@ void forward_columns(const T* x, T* y, int64_t n, int64_t inner, int64_t width) 
 
 template <class T, bool kLog>
 void backward_rows(const T* grad, const T* y, T* out, int64_t rows, int64_t n) {
-  for (int64_t r = 0; r < rows; ++r, grad += n, y += n, out += n) {
-    if constexpr (kLog) {
-      const T sum = sum_of<T>(n, [grad](int64_t i) { return grad[i]; });
-      simd::map<T>(n, out, grad, y,
-                   [sum](simd::Vec<T> g, simd::Vec<T> v) { return g - simd::exp(v) * simd::splat(sum); });
-    } else {
+  if constexpr (kLog) {
+    // The exponentials of several short rows are taken at once.
+    const int64_t together = std::max<int64_t>(1, kBlock / n);
+    std::vector<T> terms(static_cast<size_t>(std::min(rows, together) * n));
+    for (int64_t r = 0; r < rows; r += together) {
+      const int64_t count = std::min(together, rows - r);
+      exp_run(count * n, terms.data(), y + r * n);
+      for (int64_t k = 0; k < count; ++k) {
+        const T* g = grad + (r + k) * n;
+        const T* e = terms.data() + k * n;
+        T* to = out + (r + k) * n;
+        const T sum = sum_of<T>(n, [g](int64_t i) { return g[i]; });
+        TW_INDEPENDENT
+        for (int64_t i = 0; i < n; ++i) to[i] = g[i] - e[i] * sum;
+      }
+    }
+  } else {
+    for (int64_t r = 0; r < rows; ++r, grad += n, y += n, out += n) {
       const T sum = sum_of<T>(n, [grad, y](int64_t i) { return grad[i] * y[i]; });
       TW_INDEPENDENT
       for (int64_t i = 0; i < n; ++i) out[i] = y[i] * (grad[i] - sum);
@@ -167,9 +179,8 @@ template <class Rows, class Columns>
 void for_each_line(const Extents& e, const Rows& rows, const Columns& columns) {
   if (e.outer * e.length * e.inner == 0) return;
   if (e.inner == 1) {
-    parallel_for(e.outer, std::max<int64_t>(1, kHeavyGrain / e.length), [&](int64_t begin, int64_t end) {
-      rows(begin * e.length, end - begin);
-    });
+    parallel_for(e.outer, std::max<int64_t>(1, kHeavyGrain / e.length),
+                 [&](int64_t begin, int64_t end) { rows(begin * e.length, end - begin); });
     return;
   }
   const int64_t blocks = (e.inner + kWidth - 1) / kWidth;
@@ -183,9 +194,7 @@ void for_each_line(const Extents& e, const Rows& rows, const Columns& columns) {
 }
 
 // Row-major room for the result: `out` itself, or what is then copied to it.
-Tensor plain_output(const Tensor& out) {
-  return out.is_contiguous() ? out : Tensor::empty(out.sizes(), out.dtype());
-}
+Tensor plain_output(const Tensor& out) { return out.is_contiguous() ? out : Tensor::empty(out.sizes(), out.dtype()); }
 
 template <bool kLog>
 void forward(const char* op, const Tensor& x, int64_t dim, const Tensor& out) {

@@ -207,7 +207,8 @@ Stats stats_of(const Tensor& x, int bins) {
   stats.max = sums.high;
   stats.l2_norm = std::sqrt(sums.squares);
   double variance = sums.low == sums.high ? 0 : sums.squares / count - stats.mean * stats.mean;
-  if (sums.low != sums.high && !(variance > stats.mean * stats.mean * 1e-2)) variance = deviations(data, n, stats.mean) / count;
+  if (sums.low != sums.high && !(variance > stats.mean * stats.mean * 1e-2))
+    variance = deviations(data, n, stats.mean) / count;
   stats.std = std::sqrt(variance);
   if (bins > 0) histogram(data, n, bins, stats);
   return stats;

@@ -19,24 +19,39 @@ bool arithmetic(UnaryOp op, const Tensor& x, const Tensor& out) {
     case UnaryOp::kNeg:
       if constexpr (std::is_floating_point_v<T>) return run([](T a) { return -a; });
       return run([](T a) { return subtract(T{0}, a); });
-    case UnaryOp::kSign: return run([](T a) { return static_cast<T>((a > T{0}) - (a < T{0})); });
-    case UnaryOp::kSquare: return run([](T a) { return multiply(a, a); });
-    case UnaryOp::kRelu: return run([](T a) { return a < T{0} ? T{0} : a; });
-    case UnaryOp::kRelu6: return run([](T a) { return a < T{0} ? T{0} : a > T{6} ? T{6} : a; });
-    default: break;
+    case UnaryOp::kSign:
+      return run([](T a) { return static_cast<T>((a > T{0}) - (a < T{0})); });
+    case UnaryOp::kSquare:
+      return run([](T a) { return multiply(a, a); });
+    case UnaryOp::kRelu:
+      return run([](T a) { return a < T{0} ? T{0} : a; });
+    case UnaryOp::kRelu6:
+      return run([](T a) { return a < T{0} ? T{0} : a > T{6} ? T{6} : a; });
+    default:
+      break;
   }
   if constexpr (std::is_floating_point_v<T>) {
     switch (op) {
-      case UnaryOp::kAbs: return run([](T a) { return std::fabs(a); });
-      case UnaryOp::kFloor: return run([](T a) { return std::floor(a); });
-      case UnaryOp::kCeil: return run([](T a) { return std::ceil(a); });
-      case UnaryOp::kRound: return run([](T a) { return std::nearbyint(a); });
-      case UnaryOp::kTrunc: return run([](T a) { return std::trunc(a); });
-      case UnaryOp::kFrac: return run([](T a) { return a - std::trunc(a); });
-      case UnaryOp::kSqrt: return run([](T a) { return std::sqrt(a); });
-      case UnaryOp::kRsqrt: return run([](T a) { return T{1} / std::sqrt(a); });
-      case UnaryOp::kReciprocal: return run([](T a) { return T{1} / a; });
-      case UnaryOp::kSoftsign: return run([](T a) { return a / (T{1} + std::fabs(a)); });
+      case UnaryOp::kAbs:
+        return run([](T a) { return std::fabs(a); });
+      case UnaryOp::kFloor:
+        return run([](T a) { return std::floor(a); });
+      case UnaryOp::kCeil:
+        return run([](T a) { return std::ceil(a); });
+      case UnaryOp::kRound:
+        return run([](T a) { return std::nearbyint(a); });
+      case UnaryOp::kTrunc:
+        return run([](T a) { return std::trunc(a); });
+      case UnaryOp::kFrac:
+        return run([](T a) { return a - std::trunc(a); });
+      case UnaryOp::kSqrt:
+        return run([](T a) { return std::sqrt(a); });
+      case UnaryOp::kRsqrt:
+        return run([](T a) { return T{1} / std::sqrt(a); });
+      case UnaryOp::kReciprocal:
+        return run([](T a) { return T{1} / a; });
+      case UnaryOp::kSoftsign:
+        return run([](T a) { return a / (T{1} + std::fabs(a)); });
       case UnaryOp::kHardsigmoid:
         return run([](T a) {
           const T shifted = a + T{3};
@@ -47,7 +62,8 @@ bool arithmetic(UnaryOp op, const Tensor& x, const Tensor& out) {
           const T shifted = a + T{3};
           return a * (shifted < T{0} ? T{0} : shifted > T{6} ? T{6} : shifted) / T{6};
         });
-      default: return false;
+      default:
+        return false;
     }
   } else {
     switch (op) {
@@ -61,8 +77,11 @@ bool arithmetic(UnaryOp op, const Tensor& x, const Tensor& out) {
       case UnaryOp::kFloor:
       case UnaryOp::kCeil:
       case UnaryOp::kRound:
-      case UnaryOp::kTrunc: copy(x, out); return true;
-      default: return false;
+      case UnaryOp::kTrunc:
+        copy(x, out);
+        return true;
+      default:
+        return false;
     }
   }
 }
@@ -106,14 +125,17 @@ void unary_attr(UnaryAttrOp op, const Tensor& x, double a_, double b_, const Ten
     const T b = static_cast<T>(b_);
     const auto run = [&](auto f) { map<T, T>(kLightGrain, out, f, x); };
     switch (op) {
-      case UnaryAttrOp::kLeakyRelu: return run([a](T v) { return v > T{0} ? v : v * a; });
-      case UnaryAttrOp::kSoftshrink: return run([a](T v) { return v > a ? v - a : v < -a ? v + a : v * T{0}; });
-      case UnaryAttrOp::kHardshrink: return run([a](T v) { return v >= -a && v <= a ? T{0} : v; });
-      case UnaryAttrOp::kThreshold: return run([a, b](T v) { return v <= a ? b : v; });
+      case UnaryAttrOp::kLeakyRelu:
+        return run([a](T v) { return v > T{0} ? v : v * a; });
+      case UnaryAttrOp::kSoftshrink:
+        return run([a](T v) { return v > a ? v - a : v < -a ? v + a : v * T{0}; });
+      case UnaryAttrOp::kHardshrink:
+        return run([a](T v) { return v >= -a && v <= a ? T{0} : v; });
+      case UnaryAttrOp::kThreshold:
+        return run([a, b](T v) { return v <= a ? b : v; });
       case UnaryAttrOp::kElu:
-        return simd_unary<T>(x, out, [a](simd::Vec<T> v) {
-          return v > simd::splat(T{0}) ? v : simd::splat(a) * simd::expm1(v);
-        });
+        return simd_unary<T>(
+            x, out, [a](simd::Vec<T> v) { return v > simd::splat(T{0}) ? v : simd::splat(a) * simd::expm1(v); });
       case UnaryAttrOp::kCelu:
         return simd_unary<T>(x, out, [a](simd::Vec<T> v) {
           return v > simd::splat(T{0}) ? v : simd::splat(a) * simd::expm1(v / simd::splat(a));

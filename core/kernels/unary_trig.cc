@@ -36,8 +36,8 @@ double digamma(double x) {
   if (x == 10) return result + 2.25175258906672110764;
   double series = 0;
   if (x < 1e17) {
-    constexpr double kTerms[] = {8.33333333333333333333e-2, -2.10927960927960927961e-2, 7.57575757575757575758e-3,
-                                 -4.16666666666666666667e-3, 3.96825396825396825397e-3, -8.33333333333333333333e-3,
+    constexpr double kTerms[] = {8.33333333333333333333e-2,  -2.10927960927960927961e-2, 7.57575757575757575758e-3,
+                                 -4.16666666666666666667e-3, 3.96825396825396825397e-3,  -8.33333333333333333333e-3,
                                  8.33333333333333333333e-2};
     const double z = 1 / (x * x);
     for (const double term : kTerms) series = series * z + term;
@@ -60,18 +60,30 @@ bool trigonometric_unary(UnaryOp op, const Tensor& x, const Tensor& out) {
     return true;
   };
   switch (op) {
-    case UnaryOp::kSin: return run([](V v) { return simd::sin(v); });
-    case UnaryOp::kCos: return run([](V v) { return simd::cos(v); });
-    case UnaryOp::kTan: return run([](V v) { return simd::tan(v); });
-    case UnaryOp::kAsin: return run([](V v) { return simd::asin(v); });
-    case UnaryOp::kAcos: return run([](V v) { return simd::acos(v); });
-    case UnaryOp::kAtan: return run([](V v) { return simd::atan(v); });
-    case UnaryOp::kAsinh: return run([](V v) { return simd::asinh(v); });
-    case UnaryOp::kAcosh: return run([](V v) { return simd::acosh(v); });
-    case UnaryOp::kAtanh: return run([](V v) { return simd::atanh(v); });
-    case UnaryOp::kLgamma: return run_scalar([](T v) { return log_gamma(v); });
-    case UnaryOp::kDigamma: return run_scalar([](T v) { return static_cast<T>(digamma(static_cast<double>(v))); });
-    default: return false;
+    case UnaryOp::kSin:
+      return run([](V v) { return simd::sin(v); });
+    case UnaryOp::kCos:
+      return run([](V v) { return simd::cos(v); });
+    case UnaryOp::kTan:
+      return run([](V v) { return simd::tan(v); });
+    case UnaryOp::kAsin:
+      return run([](V v) { return simd::asin(v); });
+    case UnaryOp::kAcos:
+      return run([](V v) { return simd::acos(v); });
+    case UnaryOp::kAtan:
+      return run([](V v) { return simd::atan(v); });
+    case UnaryOp::kAsinh:
+      return run([](V v) { return simd::asinh(v); });
+    case UnaryOp::kAcosh:
+      return run([](V v) { return simd::acosh(v); });
+    case UnaryOp::kAtanh:
+      return run([](V v) { return simd::atanh(v); });
+    case UnaryOp::kLgamma:
+      return run_scalar([](T v) { return log_gamma(v); });
+    case UnaryOp::kDigamma:
+      return run_scalar([](T v) { return static_cast<T>(digamma(static_cast<double>(v))); });
+    default:
+      return false;
   }
 }
 

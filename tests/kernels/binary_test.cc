@@ -30,10 +30,17 @@ struct Shapes {
 };
 
 const std::vector<Shapes>& broadcasts() {
-  static const std::vector<Shapes> all{
-      {{}, {}, {}},          {{5}, {5}, {5}},          {{5}, {}, {5}},        {{}, {4, 3}, {4, 3}},
-      {{4, 3}, {3}, {4, 3}}, {{4, 1}, {1, 3}, {4, 3}}, {{0, 3}, {3}, {0, 3}}, {{2, 1, 5}, {3, 1}, {2, 3, 5}},
-      {{1200}, {1}, {1200}}, {{3, 900}, {3, 1}, {3, 900}}, {{200, 5}, {5}, {200, 5}}};
+  static const std::vector<Shapes> all{{{}, {}, {}},
+                                       {{5}, {5}, {5}},
+                                       {{5}, {}, {5}},
+                                       {{}, {4, 3}, {4, 3}},
+                                       {{4, 3}, {3}, {4, 3}},
+                                       {{4, 1}, {1, 3}, {4, 3}},
+                                       {{0, 3}, {3}, {0, 3}},
+                                       {{2, 1, 5}, {3, 1}, {2, 3, 5}},
+                                       {{1200}, {1}, {1200}},
+                                       {{3, 900}, {3, 1}, {3, 900}},
+                                       {{200, 5}, {5}, {200, 5}}};
   return all;
 }
 
@@ -77,11 +84,13 @@ TEST(Binary, FloatFunctionsAgreeWithTheStandardLibrary) {
     check(BinaryOp::kDiv, dtype, dtype, [](double x, double y) { return x / y; }, rtol);
     check(BinaryOp::kAtan2, dtype, dtype, [](double x, double y) { return std::atan2(x, y); }, rtol);
     check(BinaryOp::kHypot, dtype, dtype, [](double x, double y) { return std::hypot(x, y); }, rtol);
-    check(BinaryOp::kLogaddexp, dtype, dtype,
-          [](double x, double y) { return std::max(x, y) + std::log1p(std::exp(-std::abs(x - y))); }, rtol);
-    check(BinaryOp::kLogaddexp2, dtype, dtype,
-          [](double x, double y) { return std::max(x, y) + std::log1p(std::exp2(-std::abs(x - y))) / std::log(2.0); },
-          rtol);
+    check(
+        BinaryOp::kLogaddexp, dtype, dtype,
+        [](double x, double y) { return std::max(x, y) + std::log1p(std::exp(-std::abs(x - y))); }, rtol);
+    check(
+        BinaryOp::kLogaddexp2, dtype, dtype,
+        [](double x, double y) { return std::max(x, y) + std::log1p(std::exp2(-std::abs(x - y))) / std::log(2.0); },
+        rtol);
   }
 }
 
@@ -112,7 +121,8 @@ TEST(Binary, PowAgreesWithTheStandardLibrary) {
     const Tensor exponents = random_tensor(ints({500}), dtype, -4, 4, 9);
     const Tensor out = Tensor::empty(base.sizes(), dtype);
     binary(BinaryOp::kPow, base, exponents, out);
-    expect_close(out, reference([](double x, double y) { return std::pow(x, y); }, base, exponents, base.sizes(), dtype),
+    expect_close(out,
+                 reference([](double x, double y) { return std::pow(x, y); }, base, exponents, base.sizes(), dtype),
                  dtype == DType::kFloat32 ? 2e-6 : 2e-15);
   }
   const Tensor special = Tensor::of<double>({0, -2, -2, INFINITY, 0, NAN, -1});
@@ -212,8 +222,9 @@ TEST(Binary, InPlaceOnASharedBufferLeavesTheOtherOwnersBytes) {
 
 TEST(Binary, RefusesShapesThatDoNotBroadcast) {
   const Tensor out = Tensor::empty({2, 3});
-  EXPECT_NE(error_of([&] { binary(BinaryOp::kAdd, Tensor::zeros({4}), Tensor::zeros({3}), out); }).find("cannot broadcast"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of([&] { binary(BinaryOp::kAdd, Tensor::zeros({4}), Tensor::zeros({3}), out); }).find("cannot broadcast"),
+      std::string::npos);
 }
 
 TEST(AddScaled, AddsAMultiple) {

@@ -59,22 +59,22 @@ void for_each_product(const Case& c, const std::function<void(size_t, size_t, si
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> all{
-      {{2, 1, 12, 12}, {5, 1, 5, 5}, {{1, 1}, {0, 0}, {1, 1}, 1}},         // direct
-      {{3, 10, 12, 12}, {20, 10, 5, 5}, {{1, 1}, {0, 0}, {1, 1}, 1}},      // direct
-      {{1, 3, 9, 11}, {7, 3, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 1}},          // direct, padded, partial vectors
-      {{2, 2, 8, 17}, {3, 2, 2, 7}, {{1, 1}, {1, 3}, {1, 1}, 1}},          // direct, unequal sides
-      {{2, 3, 20}, {4, 3, 2}, {{1}, {1}, {1}, 1}},                         // one dimension, direct
-      {{2, 3, 30}, {4, 3, 5}, {{2}, {2}, {2}, 1}},                         // one dimension
-      {{2, 16, 10, 10}, {24, 16, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 1}},      // blocks of eight
-      {{3, 8, 9, 9}, {16, 8, 3, 3}, {{2, 2}, {1, 1}, {1, 1}, 1}},          // stride
-      {{2, 9, 9, 10}, {11, 9, 3, 2}, {{2, 1}, {1, 0}, {1, 2}, 1}},         // odd channels, dilation
-      {{2, 8, 7, 7}, {12, 2, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 4}},          // groups
-      {{2, 6, 8, 8}, {6, 1, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 6}},           // depthwise
-      {{4, 12, 6, 6}, {20, 12, 1, 1}, {{1, 1}, {0, 0}, {1, 1}, 1}},        // a matrix product
-      {{4, 12, 7, 7}, {20, 12, 1, 1}, {{2, 2}, {0, 0}, {1, 1}, 1}},        // the same, strided
+      {{2, 1, 12, 12}, {5, 1, 5, 5}, {{1, 1}, {0, 0}, {1, 1}, 1}},     // direct
+      {{3, 10, 12, 12}, {20, 10, 5, 5}, {{1, 1}, {0, 0}, {1, 1}, 1}},  // direct
+      {{1, 3, 9, 11}, {7, 3, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 1}},      // direct, padded, partial vectors
+      {{2, 2, 8, 17}, {3, 2, 2, 7}, {{1, 1}, {1, 3}, {1, 1}, 1}},      // direct, unequal sides
+      {{2, 3, 20}, {4, 3, 2}, {{1}, {1}, {1}, 1}},                     // one dimension, direct
+      {{2, 3, 30}, {4, 3, 5}, {{2}, {2}, {2}, 1}},                     // one dimension
+      {{2, 16, 10, 10}, {24, 16, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 1}},  // blocks of eight
+      {{3, 8, 9, 9}, {16, 8, 3, 3}, {{2, 2}, {1, 1}, {1, 1}, 1}},      // stride
+      {{2, 9, 9, 10}, {11, 9, 3, 2}, {{2, 1}, {1, 0}, {1, 2}, 1}},     // odd channels, dilation
+      {{2, 8, 7, 7}, {12, 2, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 4}},      // groups
+      {{2, 6, 8, 8}, {6, 1, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 6}},       // depthwise
+      {{4, 12, 6, 6}, {20, 12, 1, 1}, {{1, 1}, {0, 0}, {1, 1}, 1}},    // a matrix product
+      {{4, 12, 7, 7}, {20, 12, 1, 1}, {{2, 2}, {0, 0}, {1, 1}, 1}},    // the same, strided
       {{2, 3, 5, 6, 7}, {4, 3, 3, 3, 3}, {{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, 1}},
       {{1, 2, 6, 7, 8}, {4, 1, 2, 3, 2}, {{2, 1, 2}, {0, 1, 1}, {1, 2, 1}, 2}},
-      {{2, 2, 3, 3}, {2, 2, 3, 3}, {{1, 1}, {4, 4}, {1, 1}, 1}},           // padding beyond the kernel
+      {{2, 2, 3, 3}, {2, 2, 3, 3}, {{1, 1}, {4, 4}, {1, 1}, 1}},  // padding beyond the kernel
       {{9, 4, 24, 24}, {6, 4, 5, 5}, {{1, 1}, {2, 2}, {1, 1}, 1}},
   };
   return all;
@@ -187,7 +187,8 @@ TEST(Conv, ThreadsDoNotMatter) {
 TEST(Conv, RefusesShapesThatDoNotFit) {
   const ConvParams params{{1, 1}, {0, 0}, {1, 1}, 1};
   const std::string message = error_of([&] {
-    conv_forward(Tensor::zeros({1, 3, 8, 8}), Tensor::zeros({4, 2, 3, 3}), Tensor(), params, Tensor::zeros({1, 4, 6, 6}));
+    conv_forward(Tensor::zeros({1, 3, 8, 8}), Tensor::zeros({4, 2, 3, 3}), Tensor(), params,
+                 Tensor::zeros({1, 4, 6, 6}));
   });
   EXPECT_NE(message.find("[4, 2, 3, 3]"), std::string::npos);
 }

@@ -25,8 +25,7 @@ TEST(Copy, LeavesWhatLiesBetweenStridedElements) {
   const Tensor block = Tensor::full({4, 4}, 9.0);
   const Tensor part = block.alias(views::slice(views::slice(block.geometry(), 0, 1, 4, 2), 1, 1, 4, 2));
   fill(part, 1);
-  EXPECT_EQ(block.to_vector<double>(),
-            (std::vector<double>{9, 9, 9, 9, 9, 1, 9, 1, 9, 9, 9, 9, 9, 1, 9, 1}));
+  EXPECT_EQ(block.to_vector<double>(), (std::vector<double>{9, 9, 9, 9, 9, 1, 9, 1, 9, 9, 9, 9, 9, 1, 9, 1}));
 }
 
 TEST(Copy, Broadcasts) {

@@ -26,13 +26,19 @@ struct Case {
   int64_t dim;
 };
 const std::vector<Case>& cases() {
-  static const std::vector<Case> all{{{}, {}, 0},           {{5}, {8}, 0},           {{4, 5}, {7, 5}, 0},
-                                     {{4, 5}, {3, 2}, 1},   {{3, 4, 5}, {3, 9, 5}, 1}, {{3, 4, 5}, {2, 4, 6}, 2},
+  static const std::vector<Case> all{{{}, {}, 0},
+                                     {{5}, {8}, 0},
+                                     {{4, 5}, {7, 5}, 0},
+                                     {{4, 5}, {3, 2}, 1},
+                                     {{3, 4, 5}, {3, 9, 5}, 1},
+                                     {{3, 4, 5}, {2, 4, 6}, 2},
                                      {{4, 5}, {0, 5}, 0}};
   return all;
 }
 
-Tensor random_index(Ints sizes, int64_t below) { return random_tensor(sizes, DType::kInt64, 0, static_cast<double>(below), 9); }
+Tensor random_index(Ints sizes, int64_t below) {
+  return random_tensor(sizes, DType::kInt64, 0, static_cast<double>(below), 9);
+}
 int64_t size_along(const Case& c) { return c.x.empty() ? 1 : c.x[static_cast<size_t>(c.dim)]; }
 
 TEST(Gather, ReadsAtTheIndices) {
@@ -220,8 +226,10 @@ TEST(Nll, AllIgnoredIsNanAndABadClassIsNamed) {
   nll_forward_reduced(x, Tensor::of<int64_t>({-100, -100}), Tensor(), -100, true, out, Tensor());
   EXPECT_TRUE(std::isnan(out.item<double>()));
   const Tensor bad = Tensor::of<int64_t>({0, 3});
-  EXPECT_NE(error_of([&] { nll_forward_reduced(x, bad, Tensor(), -100, true, out, Tensor()); })
-                .find("Target 3 is out of bounds."), std::string::npos);
+  EXPECT_NE(error_of([&] {
+              nll_forward_reduced(x, bad, Tensor(), -100, true, out, Tensor());
+            }).find("Target 3 is out of bounds."),
+            std::string::npos);
 }
 
 TEST(Index, ThreadsDoNotMatter) {

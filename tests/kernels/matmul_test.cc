@@ -20,14 +20,17 @@ std::vector<double> product(const Tensor& a, const Tensor& b, int64_t m, int64_t
 }
 
 double tol(DType dtype, int64_t k) {
-  return dtype == DType::kFloat32 ? 2e-6 * static_cast<double>(k + 4) : dtype == DType::kFloat64 ? 1e-14 * static_cast<double>(k + 4) : 0;
+  return dtype == DType::kFloat32   ? 2e-6 * static_cast<double>(k + 4)
+         : dtype == DType::kFloat64 ? 1e-14 * static_cast<double>(k + 4)
+                                    : 0;
 }
 
 struct Size {
   int64_t m, k, n;
 };
-const std::vector<Size> kSizes{{1, 1, 1},   {1, 10, 5}, {1, 5, 1},    {5, 1, 7},   {3, 4, 5},     {0, 3, 2},    {2, 0, 3},
-                               {64, 50, 10}, {1, 300, 40}, {40, 300, 1}, {37, 41, 43}, {130, 70, 220}, {7, 513, 9}};
+const std::vector<Size> kSizes{{1, 1, 1},    {1, 10, 5},     {1, 5, 1},    {5, 1, 7},    {3, 4, 5},
+                               {0, 3, 2},    {2, 0, 3},      {64, 50, 10}, {1, 300, 40}, {40, 300, 1},
+                               {37, 41, 43}, {130, 70, 220}, {7, 513, 9}};
 
 TEST(Gemm, MultipliesEveryLayout) {
   for (const DType dtype : {DType::kFloat32, DType::kFloat64, DType::kInt64, DType::kInt32}) {

@@ -59,7 +59,8 @@ Reference reference(const Tensor& x, const Tensor& grad, const std::vector<doubl
 
 TEST(BatchNorm, ForwardAndBackwardFollowTheFormulas) {
   for (const DType dtype : kFloats) {
-    for (const Shape& shape : {Shape{4, 3, 5, 6}, Shape{7, 70}, Shape{5, 4, 3}, Shape{3, 2, 400}, Shape{2, 3, 2, 3, 4}}) {
+    for (const Shape& shape :
+         {Shape{4, 3, 5, 6}, Shape{7, 70}, Shape{5, 4, 3}, Shape{3, 2, 400}, Shape{2, 3, 2, 3, 4}}) {
       const int64_t channels = shape[1];
       const Tensor x = random_tensor(shape, dtype, -2, 3, 1);
       const Tensor grad = random_tensor(shape, dtype, -1, 1, 2);
@@ -127,9 +128,8 @@ TEST(BatchNorm, ThreadsDoNotMatter) {
   channel_moments(x, mean, rstd);
   expect_threads_do_not_matter({DType::kFloat32, {32}},
                                [&](const Tensor& out) { channel_moments(x, Tensor::empty({32}), out); });
-  expect_threads_do_not_matter(x.spec(), [&](const Tensor& out) {
-    batch_norm_forward(x, mean, rstd, Tensor(), Tensor(), out);
-  });
+  expect_threads_do_not_matter(x.spec(),
+                               [&](const Tensor& out) { batch_norm_forward(x, mean, rstd, Tensor(), Tensor(), out); });
   expect_threads_do_not_matter(x.spec(), [&](const Tensor& out) {
     batch_norm_backward(grad, x, mean, rstd, Tensor(), true, out, Tensor(), Tensor());
   });

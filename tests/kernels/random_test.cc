@@ -43,21 +43,19 @@ TEST(Random, SixteenAndMoreNormalsHaveTheVectorLayout) {
   Generator generator = seeded();
   const Tensor floats = Tensor::empty({20});
   normal(floats, 1, 2, generator);
-  expect_close(floats,
-               {-0x1.47d158p-1, 0x1.ca9024p+0,  0x1.661ed4p+1,  -0x1.c6dce4p+0, 0x1.659a76p+0,
-                0x1.4835eap+1,  0x1.8a02f6p+1,  -0x1.cbcc98p-2, -0x1.654848p-1, -0x1.6f1164p+0,
-                0x1.ad08aep-1,  0x1.dc8a4ap+1,  -0x1.8fbd04p+1, 0x1.2c91dcp+1,  -0x1.a58d94p+0,
-                -0x1.b83394p+0, -0x1.7780a0p-1, -0x1.062b90p-3, -0x1.8e7454p+1, 0x1.256ea8p-2},
+  expect_close(floats, {-0x1.47d158p-1, 0x1.ca9024p+0,  0x1.661ed4p+1,  -0x1.c6dce4p+0, 0x1.659a76p+0,
+                        0x1.4835eap+1,  0x1.8a02f6p+1,  -0x1.cbcc98p-2, -0x1.654848p-1, -0x1.6f1164p+0,
+                        0x1.ad08aep-1,  0x1.dc8a4ap+1,  -0x1.8fbd04p+1, 0x1.2c91dcp+1,  -0x1.a58d94p+0,
+                        -0x1.b83394p+0, -0x1.7780a0p-1, -0x1.062b90p-3, -0x1.8e7454p+1, 0x1.256ea8p-2},
                0);
   generator = seeded();
   const Tensor doubles = Tensor::empty({20}, DType::kFloat64);
   normal(doubles, 1, 2, generator);
-  expect_close(doubles,
-               {0x1.21edd1a74a72ep+0,  0x1.180f46f1ebf21p+0,  0x1.2b13b2a4e890fp+2,  0x1.de20f53cc4c77p+1,
-                0x1.f51bc44dd094ap+1,  0x1.3752d1084b726p+2,  -0x1.e23571939292ep+0, 0x1.3a4e808d6f3d0p+1,
-                -0x1.a05526e642c22p+0, 0x1.6041719348f9cp-2,  -0x1.b44f70f1920c2p+0, 0x1.25c615002d197p+2,
-                0x1.1efd4c3384e14p+2,  -0x1.8893ce15a99a0p-5, 0x1.ba9da6e7e2fc8p-2,  0x1.e7b7f9e8fd498p+0,
-                -0x1.2af04bea1dd97p+1, -0x1.1647bfa50381ep+1, 0x1.43dfab338259cp+2,  0x1.28def990d1245p+1},
+  expect_close(doubles, {0x1.21edd1a74a72ep+0,  0x1.180f46f1ebf21p+0,  0x1.2b13b2a4e890fp+2,  0x1.de20f53cc4c77p+1,
+                         0x1.f51bc44dd094ap+1,  0x1.3752d1084b726p+2,  -0x1.e23571939292ep+0, 0x1.3a4e808d6f3d0p+1,
+                         -0x1.a05526e642c22p+0, 0x1.6041719348f9cp-2,  -0x1.b44f70f1920c2p+0, 0x1.25c615002d197p+2,
+                         0x1.1efd4c3384e14p+2,  -0x1.8893ce15a99a0p-5, 0x1.ba9da6e7e2fc8p-2,  0x1.e7b7f9e8fd498p+0,
+                         -0x1.2af04bea1dd97p+1, -0x1.1647bfa50381ep+1, 0x1.43dfab338259cp+2,  0x1.28def990d1245p+1},
                0);
 }
 

@@ -51,15 +51,14 @@ struct Reduction {
 };
 
 const std::vector<Reduction>& reductions() {
-  static const std::vector<Reduction> all{
-      {{}, {{}}},
-      {{7}, {{0}}},
-      {{5, 6}, {{0}, {1}, {0, 1}, {}}},
-      {{3, 1, 4, 5}, {{0}, {1}, {2}, {3}, {0, 2}, {1, 3}, {0, 2, 3}, {}}},
-      {{40, 300}, {{0}, {1}, {}}},
-      {{2, 900}, {{0}, {1}}},
-      {{900, 3}, {{0}, {1}}},
-      {{6, 10, 70}, {{0}, {1}, {2}, {0, 2}}}};
+  static const std::vector<Reduction> all{{{}, {{}}},
+                                          {{7}, {{0}}},
+                                          {{5, 6}, {{0}, {1}, {0, 1}, {}}},
+                                          {{3, 1, 4, 5}, {{0}, {1}, {2}, {3}, {0, 2}, {1, 3}, {0, 2, 3}, {}}},
+                                          {{40, 300}, {{0}, {1}, {}}},
+                                          {{2, 900}, {{0}, {1}}},
+                                          {{900, 3}, {{0}, {1}}},
+                                          {{6, 10, 70}, {{0}, {1}, {2}, {0, 2}}}};
   return all;
 }
 
@@ -150,21 +149,25 @@ TEST(Reduce, ExtremesAreNanWhereAnyElementIs) {
 }
 
 TEST(Reduce, LogicAndCounts) {
-  check(kAll, to_bool, all, [](const Slice& s) { return std::ranges::all_of(s, [](double v) { return v != 0; }); }, 0, 0,
-        -1, 3);
-  check(kAll, to_bool, any, [](const Slice& s) { return std::ranges::any_of(s, [](double v) { return v != 0; }); }, 0, 0,
-        0, 1.2);
-  check(kAll, to_int, count_nonzero,
-        [](const Slice& s) { return static_cast<double>(std::ranges::count_if(s, [](double v) { return v != 0; })); }, 0,
-        0, -1, 2);
+  check(
+      kAll, to_bool, all, [](const Slice& s) { return std::ranges::all_of(s, [](double v) { return v != 0; }); }, 0, 0,
+      -1, 3);
+  check(
+      kAll, to_bool, any, [](const Slice& s) { return std::ranges::any_of(s, [](double v) { return v != 0; }); }, 0, 0,
+      0, 1.2);
+  check(
+      kAll, to_int, count_nonzero,
+      [](const Slice& s) { return static_cast<double>(std::ranges::count_if(s, [](double v) { return v != 0; })); }, 0,
+      0, -1, 2);
 }
 
 TEST(Reduce, VarianceIsCorrected) {
   for (const double correction : {0.0, 1.0, 2.0}) {
     const Kernel kernel = [&](const Tensor& x, Ints dims, const Tensor& out) { var(x, dims, correction, out); };
-    check(kFloats, same, kernel,
-          [&](const Slice& s) { return squares(s) / std::max(0.0, static_cast<double>(s.size()) - correction); }, 1e-6,
-          1e-12);
+    check(
+        kFloats, same, kernel,
+        [&](const Slice& s) { return squares(s) / std::max(0.0, static_cast<double>(s.size()) - correction); }, 1e-6,
+        1e-12);
   }
 }
 
@@ -340,7 +343,8 @@ TEST(Reduce, ThreadsDoNotMatter) {
   const Tensor tall = random_tensor(ints({100000, 9}), DType::kFloat32);
   expect_threads_do_not_matter({DType::kFloat32, {9}}, [&](const Tensor& out) { sum(tall, ints({0}), out); });
   expect_threads_do_not_matter({DType::kFloat32, {9}}, [&](const Tensor& out) { var(tall, ints({0}), 0, out); });
-  expect_threads_do_not_matter({DType::kFloat32, {100000}}, [&](const Tensor& out) { logsumexp(tall, ints({1}), out); });
+  expect_threads_do_not_matter({DType::kFloat32, {100000}},
+                               [&](const Tensor& out) { logsumexp(tall, ints({1}), out); });
   const Tensor block = random_tensor(ints({64, 20, 300}), DType::kFloat32);
   expect_threads_do_not_matter({DType::kFloat32, {20}}, [&](const Tensor& out) { sum(block, ints({0, 2}), out); });
 }

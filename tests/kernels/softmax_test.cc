@@ -28,7 +28,8 @@ template <class F>
 void check_all(const F& check) {
   for (const DType dtype : kFloats) {
     for (const Shape& shape : shapes()) {
-      for (int64_t dim = 0; dim < std::max<int64_t>(1, static_cast<int64_t>(shape.size())); ++dim) check(dtype, shape, dim);
+      for (int64_t dim = 0; dim < std::max<int64_t>(1, static_cast<int64_t>(shape.size())); ++dim)
+        check(dtype, shape, dim);
     }
   }
 }

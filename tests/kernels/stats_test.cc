@@ -86,7 +86,8 @@ TEST(Stats, CountWhatIsNotFiniteApart) {
 }
 
 TEST(Stats, OfNumbersAtTheEndsOfTheRange) {
-  const Tensor large = tensor_of({3e38, -3e38, 1e38, 0, 2e38, -1e38, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2}, ints({18}), DType::kFloat32);
+  const Tensor large =
+      tensor_of({3e38, -3e38, 1e38, 0, 2e38, -1e38, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2}, ints({18}), DType::kFloat32);
   check(large, 1e-6);
   const Tensor tiny = tensor_of({1e-40, 2e-40, 3e-40, 0}, ints({4}), DType::kFloat32);
   check(tiny, 1e-6);

@@ -23,7 +23,9 @@ const std::vector<Case>& cases() {
   static const std::vector<Case> all{
       {UnaryOp::kNeg, "neg", [](long double x) { return -x; }, -8, 8, 0},
       {UnaryOp::kAbs, "abs", [](long double x) { return std::abs(x); }, -8, 8, 0},
-      {UnaryOp::kSign, "sign", [](long double x) { return x > 0 ? 1.0L : x < 0 ? -1.0L : 0.0L; }, -8, 8, 0},
+      {UnaryOp::kSign, "sign", [](long double x) { return x > 0   ? 1.0L
+                                                          : x < 0 ? -1.0L
+                                                                  : 0.0L; }, -8, 8, 0},
       {UnaryOp::kSquare, "square", [](long double x) { return x * x; }, -8, 8, 1},
       {UnaryOp::kRelu, "relu", [](long double x) { return std::max(x, 0.0L); }, -8, 8, 0},
       {UnaryOp::kRelu6, "relu6", relu6, -8, 8, 0},
@@ -60,8 +62,7 @@ const std::vector<Case>& cases() {
       {UnaryOp::kLgamma, "lgamma", [](long double x) { return std::lgamma(x); }, 2.5, 40},
       {UnaryOp::kSelu, "selu",
        [](long double x) {
-         return x > 0 ? 1.0507009873554804934L * x
-                      : 1.0507009873554804934L * 1.6732632423543772848L * std::expm1(x);
+         return x > 0 ? 1.0507009873554804934L * x : 1.0507009873554804934L * 1.6732632423543772848L * std::expm1(x);
        }},
       {UnaryOp::kSilu, "silu", [](long double x) { return x * sigmoid(x); }, -30, 30, 6},
       {UnaryOp::kMish, "mish", [](long double x) { return x * std::tanh(softplus(x)); }, -10, 10, 8},
@@ -70,7 +71,8 @@ const std::vector<Case>& cases() {
       {UnaryOp::kHardswish, "hardswish", [](long double x) { return x * relu6(x + 3) / 6; }, -2.5, 8},
       {UnaryOp::kLogsigmoid, "logsigmoid", [](long double x) { return -softplus(-x); }, -30, 30},
       {UnaryOp::kTanhshrink, "tanhshrink", [](long double x) { return x - std::tanh(x); }, 1, 8, 12},
-      {UnaryOp::kGelu, "gelu", [](long double x) { return x * 0.5L * (1 + std::erf(x * std::sqrt(0.5L))); }, -0.8, 8, 8},
+      {UnaryOp::kGelu, "gelu", [](long double x) { return x * 0.5L * (1 + std::erf(x * std::sqrt(0.5L))); }, -0.8, 8,
+       8},
       {UnaryOp::kGeluTanh, "gelu tanh",
        [](long double x) {
          return 0.5L * x * (1 + std::tanh(0.797884560802865355879892L * (x + 0.044715L * x * x * x)));
@@ -119,12 +121,13 @@ TEST(Unary, FloatExpAndLogAreWithinOneUlp) {
 }
 
 TEST(Unary, HasTheStandardLibrarysSpecialValues) {
-  const std::vector<double> specials{0.0, -0.0, INFINITY, -INFINITY, NAN, 1.0, -1.0, 1000.0, -1000.0, 1e-310, 88.8, -104.0};
+  const std::vector<double> specials{0.0,  -0.0,   INFINITY, -INFINITY, NAN,  1.0,
+                                     -1.0, 1000.0, -1000.0,  1e-310,    88.8, -104.0};
   for (const Case& c : cases()) {
-    if (c.op == UnaryOp::kTanhshrink || c.op == UnaryOp::kGeluTanh || c.op == UnaryOp::kGelu || c.op == UnaryOp::kSilu ||
-        c.op == UnaryOp::kMish || c.op == UnaryOp::kSoftsign || c.op == UnaryOp::kHardswish || c.op == UnaryOp::kSign ||
-        c.op == UnaryOp::kLogsigmoid || c.op == UnaryOp::kRelu || c.op == UnaryOp::kRelu6 || c.op == UnaryOp::kFrac ||
-        c.op == UnaryOp::kHardsigmoid) {
+    if (c.op == UnaryOp::kTanhshrink || c.op == UnaryOp::kGeluTanh || c.op == UnaryOp::kGelu ||
+        c.op == UnaryOp::kSilu || c.op == UnaryOp::kMish || c.op == UnaryOp::kSoftsign || c.op == UnaryOp::kHardswish ||
+        c.op == UnaryOp::kSign || c.op == UnaryOp::kLogsigmoid || c.op == UnaryOp::kRelu || c.op == UnaryOp::kRelu6 ||
+        c.op == UnaryOp::kFrac || c.op == UnaryOp::kHardsigmoid) {
       continue;  // not functions of the standard library
     }
     for (const DType dtype : kFloats) {
@@ -136,7 +139,8 @@ TEST(Unary, HasTheStandardLibrarysSpecialValues) {
       for (size_t i = 0; i < in.size(); ++i) {
         double want = static_cast<double>(c.reference(in[i]));
         if (dtype == DType::kFloat32) want = static_cast<double>(static_cast<float>(want));
-        const std::string what = std::string(c.name) + "(" + std::to_string(in[i]) + ") of " + std::string(name_of(dtype));
+        const std::string what =
+            std::string(c.name) + "(" + std::to_string(in[i]) + ") of " + std::string(name_of(dtype));
         if (std::isnan(want)) {
           EXPECT_TRUE(std::isnan(got[i])) << what << " is " << got[i];
         } else if (std::isinf(want) || want == 0) {
@@ -172,7 +176,8 @@ TEST(Unary, DigammaAgreesWithKnownValues) {
 
 TEST(Unary, TakesEveryLayoutInPlaceAndOut) {
   for (const DType dtype : kNumbers) {
-    for (const Shape& shape : {Shape{}, Shape{0}, Shape{7}, Shape{3, 5}, Shape{2, 3, 4}, Shape{3, 700}, Shape{300, 4}}) {
+    for (const Shape& shape :
+         {Shape{}, Shape{0}, Shape{7}, Shape{3, 5}, Shape{2, 3, 4}, Shape{3, 700}, Shape{300, 4}}) {
       const Tensor x = random_tensor(shape, dtype);
       const Tensor plain = Tensor::empty(shape, dtype);
       unary(UnaryOp::kSquare, x, plain);
