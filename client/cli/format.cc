@@ -23,6 +23,11 @@ std::string pad(const std::string& cell, const Column& column, size_t width) {
 
 std::string number(double value, int digits) { return absl::StrFormat("%.*g", digits, value); }
 
+std::string column_number(double value) {
+  const double size = std::abs(value);
+  return value == 0 || (size >= 1e-3 && size < 1e3) ? absl::StrFormat("%.4f", value) : absl::StrFormat("%.2e", value);
+}
+
 std::string with_thousands(int64_t value) {
   std::string digits = absl::StrCat(value);
   const std::ptrdiff_t first = value < 0 ? 1 : 0;

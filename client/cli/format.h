@@ -12,6 +12,8 @@ namespace tapewire::client {
 
 /// "0.01307", "1.2e-09", "nan": significant digits, no padding.
 std::string number(double value, int digits = 4);
+/// "0.0850", "12.3000": four decimals, so that columns line up; "1.20e-09" where those would say little.
+std::string column_number(double value);
 /// "21,840".
 std::string with_thousands(int64_t value);
 /// "512 B", "12.3 MiB".

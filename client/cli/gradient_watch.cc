@@ -85,14 +85,14 @@ std::vector<std::string> GradientWatch::latest() const {
   std::vector<std::string> texts;
   for (const auto& path : paths_) {
     const Layer& layer = layers_.at(path);
-    texts.push_back(layer.total == 0 ? "-" : number(layer.latest, 3));
+    texts.push_back(layer.total == 0 ? "-" : column_number(layer.latest));
   }
   return texts;
 }
 
 std::vector<std::optional<double>> GradientWatch::take_means(int64_t step) {
   std::unique_lock lock(mutex_);
-  // An event may carry the number of the step it belongs to or of the one before: steps count when they end.
+  // A step counts when it ends, so its events carry the number of the one before.
   changed_.wait_for(lock, kLag, [&] {
     return ended_ || std::all_of(layers_.begin(), layers_.end(),
                                  [&](const auto& entry) { return entry.second.step + 1 >= step; });

@@ -163,7 +163,7 @@ void Trainer::report(const Epoch& epoch, const std::optional<v1::EvaluateRespons
     const auto found = evaluation->metrics().find(metric);
     cells.push_back(found == evaluation->metrics().end() ? "-" : absl::StrFormat("%.4f", found->second));
   }
-  for (const auto& norm : norms) cells.push_back(norm ? number(*norm, 3) : "-");
+  for (const auto& norm : norms) cells.push_back(norm ? column_number(*norm) : "-");
   cells.push_back(absl::StrFormat("%.1f", epoch.seconds()));
   session_.out() << table_row(columns_, cells) << std::endl;
 }

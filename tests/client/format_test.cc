@@ -24,6 +24,10 @@ TEST(FormatTest, NumbersHaveSensiblePrecision) {
   EXPECT_EQ(number(0.0130712345), "0.01307");
   EXPECT_EQ(number(12345678), "1.235e+07");
   EXPECT_EQ(number(NAN), "nan");
+  EXPECT_EQ(column_number(0.085), "0.0850");
+  EXPECT_EQ(column_number(1.2e-9), "1.20e-09");
+  EXPECT_EQ(column_number(0), "0.0000");
+  EXPECT_EQ(column_number(INFINITY), "inf");
   EXPECT_EQ(with_thousands(21840), "21,840");
   EXPECT_EQ(with_thousands(-1234567), "-1,234,567");
   EXPECT_EQ(with_thousands(999), "999");
@@ -86,6 +90,28 @@ TEST(FormatTest, ImagesAreDrawnTwoRowsALine) {
   const unsigned char pixels[] = {0, 255, 0, 255, 255, 0};
   EXPECT_THAT(draw_image(pixels, 3, 2, false), ElementsAre(" @", "= "));
   EXPECT_THAT(draw_image(pixels, 3, 2, true)[0], AllOf(HasSubstr("38;5;255"), HasSubstr("▀")));
+}
+
+TEST(FormatTest, ABorderThatIsBlankInAllImagesIsCropped) {
+  const v1::Tensor images = make_tensor<uint8_t>({2, 3, 3}, {0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0});
+  const v1::Tensor cropped = crop_images(images);
+  EXPECT_EQ(shape_text_of(cropped), "[2, 1, 2]");
+  EXPECT_THAT(*view<uint8_t>(cropped), ElementsAre(1, 0, 0, 2));
+  const v1::Tensor blank = make_tensor<uint8_t>({1, 2, 2}, {0, 0, 0, 0});
+  EXPECT_EQ(shape_text_of(crop_images(blank)), "[1, 2, 2]");
+}
+
+TEST(FormatTest, ImagesStandBesideEachOtherOverTheirCaptions) {
+  std::ostringstream out;
+  std::ostringstream err;
+  const v1::Tensor images = make_tensor<uint8_t>({3, 1, 2}, {255, 255, 255, 0, 0, 255});
+  print_images(Console(out, err, false, false, 10), images, {"one", "2", "3"});
+  EXPECT_EQ(out.str(),
+            "==   = \n"
+            "one  2\n"
+            "\n"
+            " =\n"
+            "3\n");
 }
 
 TEST(PredictionTest, LogitsLogProbabilitiesAndProbabilitiesGiveTheSame) {

@@ -380,7 +380,7 @@ class FakeServer::Services : public v1::ModelService::Service,
     info.set_step(step);
     info.set_loss(1.0 / static_cast<double>(step));
     info.set_learning_rate(0.1);
-    send_events(step);
+    send_events(step - 1);  // as the server: the steps before it
     stream.Write(response);
   }
 };

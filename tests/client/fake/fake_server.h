@@ -24,7 +24,7 @@ struct SeenCall {
 /// answers with made-up numbers, and fails, waits or misbehaves on demand. What it makes up:
 /// - Forward returns its first input as "output";
 /// - step n of a Train stream has loss 1/n;
-/// - every step sends one event a hook: "grad_output" with l2 norm n, for step n;
+/// - every step sends one event a hook: "grad_output" with l2 norm n, where n steps were before it;
 /// - Evaluate's accuracy is the share of int64 targets that equal the index of their input row's largest element.
 class FakeServer {
  public:
