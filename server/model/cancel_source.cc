@@ -45,4 +45,10 @@ void CancelSource::forget(uint64_t id) {
   callbacks_.erase(found);
 }
 
+void CancelSource::forget_all() {
+  std::vector<std::pair<uint64_t, absl::AnyInvocable<void()>>> dropped;  // destroyed outside the lock
+  MutexLock lock(mutex_);
+  dropped.swap(callbacks_);
+}
+
 }  // namespace tapewire

@@ -30,6 +30,8 @@ class CancelSource {
   uint64_t on_cancel(absl::AnyInvocable<void()> callback) TW_EXCLUDES(mutex_);
   /// A callback that has not begun will not run. One that runs now is not waited for.
   void forget(uint64_t id) TW_EXCLUDES(mutex_);
+  /// Nobody will hear: the call is over.
+  void forget_all() TW_EXCLUDES(mutex_);
 
  private:
   CancelToken token_;

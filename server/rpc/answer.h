@@ -32,7 +32,9 @@ class Answer {
     ~State() { deliver_once(absl::InternalError("the call was dropped without an answer")); }
 
     void deliver_once(Result result) {
-      if (!done.exchange(true)) deliver(std::move(result));
+      if (done.exchange(true)) return;
+      deliver(std::move(result));
+      deliver = nullptr;  // a copy that is kept does not keep the call
     }
 
     Deliver deliver;

@@ -69,4 +69,9 @@ grpc::Status CallRecord::close(absl::Status status) {
   return to_grpc(status);
 }
 
+void CallRecord::leave() {
+  stay_.leave();
+  context_->cancel()->forget_all();
+}
+
 }  // namespace tapewire::rpc

@@ -30,6 +30,8 @@ class CallRecord {
   const Context& context() const { return context_; }
   /// OK, or UNAVAILABLE while draining.
   absl::Status admission() const;
+  /// gRPC is done with the call: it keeps no drain waiting any more, and nobody hears of its cancellation.
+  void leave();
   /// The call's last word, counted and logged. A cancellation is told by its cause: the deadline, or the server's end.
   grpc::Status close(absl::Status status);
 

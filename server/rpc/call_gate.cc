@@ -1,11 +1,12 @@
 #include "server/rpc/call_gate.h"
 
+#include <utility>
 #include <vector>
 
 namespace tapewire::rpc {
 
-CallGate::Stay::~Stay() {
-  if (gate_ != nullptr) gate_->leave(*this);
+void CallGate::Stay::leave() {
+  if (gate_ != nullptr) std::exchange(gate_, nullptr)->leave(*this);
 }
 
 bool CallGate::enter(const Context& call, bool background, Stay& stay) {

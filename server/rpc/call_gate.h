@@ -15,9 +15,11 @@ class CallGate {
   class Stay {
    public:
     Stay() = default;
-    ~Stay();
+    ~Stay() { leave(); }
     Stay(const Stay&) = delete;
     Stay& operator=(const Stay&) = delete;
+    /// Ends it now.
+    void leave();
     explicit operator bool() const { return gate_ != nullptr; }
 
    private:

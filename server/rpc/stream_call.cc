@@ -120,6 +120,9 @@ void StreamCall::OnCancel() {
   });
 }
 
-void StreamCall::OnDone() { self_.reset(); }
+void StreamCall::OnDone() {
+  record_.leave();
+  self_.reset();
+}
 
 }  // namespace tapewire::rpc

@@ -39,7 +39,10 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
  private:
   void OnCancel() override { context()->cancel()->cancel(); }
-  void OnDone() override { self_.reset(); }
+  void OnDone() override {
+    record_.leave();
+    self_.reset();
+  }
 
   CallRecord record_;
   grpc::ByteBuffer& response_;
