@@ -18,6 +18,8 @@ std::string column_number(double value);
 std::string with_thousands(int64_t value);
 /// "512 B", "12.3 MiB".
 std::string bytes_text(int64_t bytes);
+/// "2026-11-21 05:53:22", in UTC.
+std::string time_text(int64_t unix_seconds);
 /// "0.84 s", "3 min 2 s", "5 h 12 min".
 std::string seconds_text(double seconds);
 

@@ -102,7 +102,7 @@ void list(const Session& session, const std::string& model) {
   for (const auto& hook : hooks) {
     table.add({hook.id(), hook.target(), kind_name(hook.kind()), action_text(hook),
                absl::StrCat(std::max(1, hook.every_n_steps())), absl::StrJoin(hook.matched(), " "),
-               hook.has_expire_time() ? TimeUtil::ToString(hook.expire_time()) : "removed"});
+               hook.has_expire_time() ? time_text(hook.expire_time().seconds()) : "removed"});
   }
   table.print(session.console);
 }

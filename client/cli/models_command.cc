@@ -1,5 +1,3 @@
-#include <google/protobuf/util/time_util.h>
-
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,11 +54,11 @@ void list(const Session& session) {
                {"step", Align::kRight},
                {"parameters", Align::kRight},
                {"size", Align::kRight},
-               {"created"}});
+               {"created (UTC)"}});
   for (const auto& model : models) {
     table.add({model.name(), model.training() ? "train" : "eval", with_thousands(model.step()),
                with_thousands(model.parameter_count()), bytes_text(model.parameter_bytes()),
-               model.has_create_time() ? google::protobuf::util::TimeUtil::ToString(model.create_time()) : "-"});
+               model.has_create_time() ? time_text(model.create_time().seconds()) : "-"});
   }
   table.print(session.console);
 }

@@ -1,5 +1,3 @@
-#include <google/protobuf/util/time_util.h>
-
 #include <ctime>
 #include <string>
 

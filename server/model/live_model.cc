@@ -27,9 +27,10 @@ std::string numbered(std::string_view base, size_t i) { return i == 0 ? std::str
 }  // namespace
 
 LiveModel::LiveModel(std::string name, v1::ModelSpec spec, uint64_t seed, const ModelSettings& settings,
-                     ComputePool& pool, std::shared_ptr<ModelMetrics> metrics)
+                     ComputePool& pool, std::shared_ptr<ModelMetrics> metrics, ChangeId created_by)
     : name_(std::move(name)),
       spec_(std::move(spec)),
+      created_by_(std::move(created_by)),
       settings_(settings),
       pool_(pool),
       metrics_(std::move(metrics)),
@@ -40,6 +41,8 @@ LiveModel::LiveModel(std::string name, v1::ModelSpec spec, uint64_t seed, const 
                                   .depth_changed = [m = metrics_](int delta) { m->add_queue_depth(delta); }}}),
       tapes_(settings.max_tapes),
       generator_(seed) {
+  once_.check(created_by_);
+  once_.note(created_by_, std::string(OnceGuard::kMaxAnswerBytes + 1, ' '));
   GeneratorScope random(generator_);
   parts_ = build_model(spec_, settings_.definition);
   modules_ = parts_.root->named_modules();

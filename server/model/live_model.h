@@ -50,11 +50,13 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
  public:
   /// Builds the model from its definition with weights drawn from `seed`. Throws as build_model.
   LiveModel(std::string name, v1::ModelSpec spec, uint64_t seed, const ModelSettings& settings, ComputePool& pool,
-            std::shared_ptr<ModelMetrics> metrics);
+            std::shared_ptr<ModelMetrics> metrics, ChangeId created_by = {});
   ~LiveModel();
 
   const std::string& name() const { return name_; }
   const v1::ModelSpec& spec() const { return spec_; }
+  /// The numbered call that made it, if it was numbered.
+  const ChangeId& created_by() const { return created_by_; }
   ModelInfo info() const TW_EXCLUDES(info_mutex_);
   TapeStore& tapes() { return tapes_; }
   const ModelSettings& settings() const { return settings_; }
@@ -156,6 +158,7 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
 
   const std::string name_;
   const v1::ModelSpec spec_;
+  const ChangeId created_by_;
   const ModelSettings settings_;
   ComputePool& pool_;
   const std::shared_ptr<ModelMetrics> metrics_;

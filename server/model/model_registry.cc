@@ -37,11 +37,15 @@ ModelRegistry::~ModelRegistry() {
 }
 
 std::shared_ptr<LiveModel> ModelRegistry::create(const std::string& name, const v1::ModelSpec& spec, uint64_t seed,
-                                                 bool validate_only) {
+                                                 bool validate_only, const ChangeId& id) {
   check_model_name(name);
   {
     MutexLock lock(mutex_);
-    if (models_.contains(name)) fail_with(absl::StatusCode::kAlreadyExists, "a model ", quoted(name), " exists already");
+    const auto found = models_.find(name);
+    if (found != models_.end() && found->second && id.sequence != 0 && found->second->created_by() == id) {
+      return found->second;
+    }
+    if (found != models_.end()) fail_with(absl::StatusCode::kAlreadyExists, "a model ", quoted(name), " exists already");
     if (static_cast<int64_t>(models_.size()) >= options_.max_models) {
       fail_with(absl::StatusCode::kResourceExhausted, "the server holds ", models_.size(),
                 " models already; delete one, or raise --max_models (", options_.max_models, ")");
@@ -54,7 +58,7 @@ std::shared_ptr<LiveModel> ModelRegistry::create(const std::string& name, const 
       return std::make_shared<LiveModel>(name, spec, seed, options_.model, pool_, std::make_shared<ModelMetrics>(name));
     }
     metrics = metrics_.add_model(name);
-    auto model = std::make_shared<LiveModel>(name, spec, seed, options_.model, pool_, metrics);
+    auto model = std::make_shared<LiveModel>(name, spec, seed, options_.model, pool_, metrics, id);
     MutexLock lock(mutex_);
     models_[name] = model;
     return model;

@@ -25,9 +25,10 @@ class ModelRegistry {
   ~ModelRegistry();
 
   /// Builds a model and gives it its name. INVALID_ARGUMENT (name, definition), ALREADY_EXISTS, RESOURCE_EXHAUSTED. A
-  /// definition that is only to be validated is built and let go again. Takes as long as building does.
+  /// definition that is only to be validated is built and let go again. Takes as long as building does. The same
+  /// numbered call again gives the model that it made.
   std::shared_ptr<LiveModel> create(const std::string& name, const v1::ModelSpec& spec, uint64_t seed,
-                                    bool validate_only = false) TW_EXCLUDES(mutex_);
+                                    bool validate_only = false, const ChangeId& id = {}) TW_EXCLUDES(mutex_);
   /// NOT_FOUND with a suggestion when there is none.
   std::shared_ptr<LiveModel> require(const std::string& name) const TW_EXCLUDES(mutex_);
   /// The model ends: its waiting calls fail with NOT_FOUND.

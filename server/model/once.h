@@ -1,47 +1,37 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
-
-#include "core/base/error.h"
-#include "server/model/calls.h"
 
 namespace tapewire {
 
-/// Makes a numbered change happen once a client (CallId of the contract). One for each model, used in its turn, so a
-/// duplicate that arrives while the first runs finds its answer.
+/// A change that a client numbered (CallId of the contract); sequence 0 is none.
+struct ChangeId {
+  std::string client;
+  int64_t sequence = 0;
+  friend bool operator==(const ChangeId&, const ChangeId&) = default;
+};
+
+/// Makes numbered changes happen once a client. One for each model, used in its turn, so that a duplicate which arrives
+/// while the first runs finds its answer.
 class OnceGuard {
  public:
   static constexpr size_t kMaxClients = 10'000;
+  static constexpr size_t kMaxAnswerBytes = 64 << 10;
 
-  /// Runs `change` unless `sequence` was applied already: then its remembered answer comes back, or FAILED_PRECONDITION
-  /// when a later one has been applied since. Sequence 0 is not guarded. A failed change may be sent again.
-  template <class Change>
-  StepResult run(const std::string& client, int64_t sequence, Change&& change) {
-    if (sequence == 0) return change();
-    if (sequence < 0) fail("call_id.sequence: counts from 1, got ", sequence);
-    if (client.empty()) fail("call_id.client_id: needed beside a sequence");
-    const auto found = clients_.find(client);
-    if (found != clients_.end() && sequence <= found->second.sequence) {
-      if (sequence == found->second.sequence) return found->second.answer;
-      fail_precondition("call_id.sequence: ", sequence, " was applied before; the client is at ", found->second.sequence,
-                        ", the model at step ", found->second.answer.step);
-    }
-    if (found == clients_.end() && clients_.size() >= kMaxClients) {
-      fail_with(absl::StatusCode::kResourceExhausted, "the model remembers ", kMaxClients, " clients, the most there can be");
-    }
-    StepResult answer = change();
-    Last& last = clients_[client];
-    last.sequence = sequence;
-    last.answer = answer;
-    last.answer.outputs.clear();  // only what is small is remembered
-    return answer;
-  }
+  /// Nothing when the change is to be made now; else the remembered answer's bytes. Throws FAILED_PRECONDITION for a
+  /// change that was made but whose answer was too large to remember, or is not the client's last; INVALID_ARGUMENT for a
+  /// bad id; RESOURCE_EXHAUSTED for one client too many.
+  std::optional<std::string> check(const ChangeId& id) const;
+  /// The change was made. A failed one is not noted and may be sent again.
+  void note(const ChangeId& id, std::string answer);
 
  private:
   struct Last {
     int64_t sequence = 0;
-    StepResult answer;
+    std::optional<std::string> answer;
   };
   std::map<std::string, Last> clients_;
 };

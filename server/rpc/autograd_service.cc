@@ -14,7 +14,6 @@ std::vector<std::string> strings(const google::protobuf::RepeatedPtrField<std::s
 }
 
 ForwardArgs decode(v1::ForwardRequest&& request, const codec::Limits& limits) {
-  check_call_id(request.call_id());
   ForwardArgs args;
   args.inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", limits);
   if (request.has_training()) args.training = request.training();
@@ -41,7 +40,6 @@ v1::ForwardResponse encode(const ForwardResult& result, const TapeStore& tapes) 
 }
 
 BackwardArgs decode(v1::BackwardRequest&& request, const codec::Limits& limits) {
-  check_call_id(request.call_id());
   refuse_field(request.create_graph(), "create_graph");
   BackwardArgs args;
   args.output_grads = codec::decode_tensors(std::move(*request.mutable_output_grads()), "output_grads", limits);
@@ -80,10 +78,14 @@ AutogradService::AutogradService(const Environment& environment, const Backend& 
 void AutogradService::bind_tapes() {
   unary<v1::ForwardRequest, v1::ForwardResponse>("Forward", [this](const Context& call, auto request, auto answer) {
     const auto model = backend_.models.require(request.model());
+    ChangeId id = decode_call_id(request.call_id());
     ForwardArgs args = decode(std::move(request), backend_.tensors);
     if (!model->reads_snapshot(args)) {
       model->submit(call->cancel(),
-                    [args = std::move(args)](LiveModel& m) { return encode(m.forward(args), m.tapes()); }, answer);
+                    [args = std::move(args), id = std::move(id)](LiveModel& m) {
+                      return once<v1::ForwardResponse>(m, id, [&] { return encode(m.forward(args), m.tapes()); });
+                    },
+                    answer);
       return;
     }
     model->submit_read(call->cancel(), [model, cancel = call->cancel(), args = std::move(args), answer](auto committed) {
@@ -99,9 +101,14 @@ void AutogradService::bind_tapes() {
     const auto model = backend_.models.require(request.model());
     // Pinned from now on, so that its lease does not run out while the call waits.
     auto tape = model->tapes().pin(request.tape_id());
+    ChangeId id = decode_call_id(request.call_id());
     BackwardArgs args = decode(std::move(request), backend_.tensors);
     args.tape = std::move(tape);
-    model->submit(call->cancel(), [args = std::move(args)](LiveModel& m) { return encode(m.backward(args)); }, answer);
+    model->submit(call->cancel(),
+                  [args = std::move(args), id = std::move(id)](LiveModel& m) {
+                    return once<v1::BackwardResponse>(m, id, [&] { return encode(m.backward(args)); });
+                  },
+                  answer);
   });
   unary<v1::ListTapesRequest, v1::ListTapesResponse>("ListTapes", [this](const Context& call, auto request, auto answer) {
     backend_.models.require(request.model())
@@ -143,12 +150,13 @@ void AutogradService::bind_gradients() {
                      answer);
       });
   unary<v1::ZeroGradRequest, v1::ZeroGradResponse>("ZeroGrad", [this](const Context& call, auto request, auto answer) {
-    check_call_id(request.call_id());
     backend_.models.require(request.model())
         ->submit(call->cancel(),
-                 [](LiveModel& m) {
-                   m.zero_grad();
-                   return v1::ZeroGradResponse();
+                 [id = decode_call_id(request.call_id())](LiveModel& m) {
+                   return once<v1::ZeroGradResponse>(m, id, [&] {
+                     m.zero_grad();
+                     return v1::ZeroGradResponse();
+                   });
                  },
                  answer);
   });
@@ -156,14 +164,14 @@ void AutogradService::bind_gradients() {
 
 void AutogradService::bind_steps() {
   unary<v1::StepRequest, v1::StepResponse>("Step", [this](const Context& call, auto request, auto answer) {
-    check_call_id(request.call_id(), true);
     const auto model = backend_.models.require(request.model());
     model->submit(call->cancel(),
-                  [args = decode_step(request), id = request.call_id()](LiveModel& m) {
-                    v1::StepResponse out;
-                    *out.mutable_info() =
-                        encode_step(m.once().run(id.client_id(), id.sequence(), [&] { return m.step(args); }));
-                    return out;
+                  [args = decode_step(request), id = decode_call_id(request.call_id())](LiveModel& m) {
+                    return once<v1::StepResponse>(m, id, [&] {
+                      v1::StepResponse out;
+                      *out.mutable_info() = encode_step(m.step(args));
+                      return out;
+                    });
                   },
                   answer);
   });

@@ -122,14 +122,16 @@ HookService::HookService(const Environment& environment, const Backend& backend)
     : RawService(environment, "tapewire.v1.HookService"), backend_(backend) {
   unary<v1::RegisterHookRequest, v1::RegisterHookResponse>(
       "RegisterHook", [this](const Context& call, auto request, auto answer) {
-        check_call_id(request.call_id());
         const auto model = backend_.models.require(request.model());
         const auto hooks = backend_.hooks.of(model);
         model->submit(call->cancel(),
-                      [hooks, spec = decode_hook(request.hook(), request.call_id().client_id(), backend_.tensors)](LiveModel& m) {
-                        v1::RegisterHookResponse out;
-                        *out.mutable_hook() = encode_hook(hooks->add(m, spec));
-                        return out;
+                      [hooks, id = decode_call_id(request.call_id()),
+                       spec = decode_hook(request.hook(), request.call_id().client_id(), backend_.tensors)](LiveModel& m) {
+                        return once<v1::RegisterHookResponse>(m, id, [&] {
+                          v1::RegisterHookResponse out;
+                          *out.mutable_hook() = encode_hook(hooks->add(m, spec));
+                          return out;
+                        });
                       },
                       answer);
       });

@@ -70,9 +70,9 @@ void refuse_field(bool set, std::string_view path) {
   throw Error(status.code(), std::string(status.message()));
 }
 
-void check_call_id(const v1::CallId& id, bool sequence_served) {
-  refuse_field(id.sequence() != 0 && !sequence_served, "call_id.sequence");
+ChangeId decode_call_id(const v1::CallId& id) {
   refuse_field(!id.wait_token().empty(), "call_id.wait_token");
+  return {id.client_id(), id.sequence()};
 }
 
 }  // namespace tapewire::rpc

@@ -23,8 +23,22 @@ v1::Model encode_model(const LiveModel& model, bool with_spec);
 v1::StepInfo encode_step(const StepResult& result);
 v1::Tape encode_tape(const Tape& tape, TapeStore::Clock::time_point expires);
 
-/// Throws UNIMPLEMENTED for the parts of a CallId that are not served where only its owner counts.
-void check_call_id(const v1::CallId& id, bool sequence_served = false);
+/// The number of a change. Throws UNIMPLEMENTED for a wait_token.
+ChangeId decode_call_id(const v1::CallId& id);
+
+/// Makes a change of a model once: `change()` gives the response, which a duplicate gets again. In the model's turn.
+template <class Response, class Change>
+Response once(LiveModel& model, const ChangeId& id, Change&& change) {
+  Response response;
+  if (const std::optional<std::string> remembered = model.once().check(id)) {
+    response.ParseFromString(*remembered);
+    return response;
+  }
+  response = change();
+  if (id.sequence != 0) model.once().note(id, response.SerializeAsString());
+  return response;
+}
+
 /// Throws UNIMPLEMENTED when `set`.
 void refuse_field(bool set, std::string_view path);
 

@@ -42,12 +42,12 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
     : RawService(environment, "tapewire.v1.ModelService"), backend_(backend) {
   unary<v1::CreateModelRequest, v1::CreateModelResponse>(
       "CreateModel", [this](const Context& call, auto request, auto answer) {
-        check_call_id(request.call_id());
+        const ChangeId id = decode_call_id(request.call_id());
         backend_.models.pool().submit({.cancel = call->cancel()},
-                           [this, request = std::move(request)] {
+                           [this, request = std::move(request), id] {
                              const auto model =
                                  backend_.models.create(request.name(), request.spec(),
-                                                      static_cast<uint64_t>(request.seed()), request.validate_only());
+                                                      static_cast<uint64_t>(request.seed()), request.validate_only(), id);
                              v1::CreateModelResponse out;
                              *out.mutable_model() = encode_model(*model, true);
                              return out;
@@ -76,7 +76,7 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
   });
   unary<v1::DeleteModelRequest, v1::DeleteModelResponse>(
       "DeleteModel", [this](const Context&, auto request, auto answer) {
-        check_call_id(request.call_id());
+        decode_call_id(request.call_id());
         backend_.models.remove(request.name());
         answer(v1::DeleteModelResponse());
       });
@@ -86,12 +86,13 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
       });
   unary<v1::SetTrainingRequest, v1::SetTrainingResponse>(
       "SetTraining", [this](const Context& call, auto request, auto answer) {
-        check_call_id(request.call_id());
         const auto model = backend_.models.require(request.name());
         model->submit(call->cancel(),
-                      [request = std::move(request)](LiveModel& m) {
-                        m.set_training(request.training(), request.path());
-                        return v1::SetTrainingResponse();
+                      [request, id = decode_call_id(request.call_id())](LiveModel& m) {
+                        return once<v1::SetTrainingResponse>(m, id, [&] {
+                          m.set_training(request.training(), request.path());
+                          return v1::SetTrainingResponse();
+                        });
                       },
                       answer);
       });

@@ -10,11 +10,8 @@
 #include "grpc/support/log.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/impl/service_type.h"
 #include "grpcpp/server_builder.h"
-#include "server/rpc/autograd_service.h"
-#include "server/rpc/hook_service.h"
-#include "server/rpc/model_service.h"
-#include "server/rpc/server_service.h"
 
 namespace tapewire::rpc {
 namespace {
@@ -44,16 +41,6 @@ void route_library_logs(Logger& logger) {
 }
 
 RpcServer::RpcServer(const Environment& environment) : environment_(environment) {}
-
-absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& address, const Environment& environment,
-                                                            const Backend& backend) {
-  std::vector<std::unique_ptr<grpc::Service>> services;
-  services.push_back(std::make_unique<ServerService>(environment, backend));
-  services.push_back(std::make_unique<ModelService>(environment, backend));
-  services.push_back(std::make_unique<AutogradService>(environment, backend));
-  services.push_back(std::make_unique<HookService>(environment, backend));
-  return start(address, environment, std::move(services));
-}
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& address, const Environment& environment,
                                                             std::vector<std::unique_ptr<grpc::Service>> services) {

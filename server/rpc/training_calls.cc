@@ -129,16 +129,16 @@ StepArgs decode_step(const v1::StepRequest& request) {
 
 void submit_train_step(const std::shared_ptr<LiveModel>& model, const std::shared_ptr<CancelSource>& cancel,
                        v1::TrainStepRequest request, const codec::Limits& limits, Answer<v1::TrainStepResponse> answer) {
-  check_call_id(request.call_id(), true);
-  const v1::CallId id = request.call_id();
+  const ChangeId id = decode_call_id(request.call_id());
   model->submit(cancel,
                 [args = decode_train_step(std::move(request), limits), id](LiveModel& m) {
-                  const StepResult result =
-                      m.once().run(id.client_id(), id.sequence(), [&] { return m.train_step(args); });
-                  v1::TrainStepResponse out;
-                  *out.mutable_info() = encode_step(result);
-                  codec::encode_tensors(result.outputs, *out.mutable_outputs());
-                  return out;
+                  return once<v1::TrainStepResponse>(m, id, [&] {
+                    const StepResult result = m.train_step(args);
+                    v1::TrainStepResponse out;
+                    *out.mutable_info() = encode_step(result);
+                    codec::encode_tensors(result.outputs, *out.mutable_outputs());
+                    return out;
+                  });
                 },
                 answer);
 }

@@ -33,6 +33,7 @@ TEST(FormatTest, NumbersHaveSensiblePrecision) {
   EXPECT_EQ(with_thousands(999), "999");
   EXPECT_EQ(bytes_text(512), "512 B");
   EXPECT_EQ(bytes_text(87360), "85.3 KiB");
+  EXPECT_EQ(time_text(1), "1970-01-01 00:00:01");
   EXPECT_EQ(seconds_text(0.84), "0.84 s");
   EXPECT_EQ(seconds_text(182), "3 min 2 s");
   EXPECT_EQ(seconds_text(18720), "5 h 12 min");

@@ -210,9 +210,9 @@ TEST_F(HookTest, AWrongNumberOfGradientsIsAnError) {
             "Backward pre hook returned an invalid number of grad_output, got 2, but expected 1");
   pre.remove();
   module->register_full_backward_hook(
-      [](Module&, const Tensors&, const Tensors&) -> std::optional<Tensors> { return Tensors{}; });
+      [](Module&, const Tensors&, const Tensors&) -> std::optional<Tensors> { return Tensors(2); });
   EXPECT_EQ(error_of([&] { backward((*module)(x)); }),
-            "Backward hook returned an invalid number of grad_input, got 0, but expected 1");
+            "Backward hook returned an invalid number of grad_input, got 2, but expected 1");
 }
 
 TEST_F(HookTest, WithoutAGradientAtTheInputTheHookFiresAtTheOutput) {

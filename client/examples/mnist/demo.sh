@@ -79,10 +79,10 @@ metrics() {  # GET /metrics, with nothing but bash
 title "Tapewire: MNIST over gRPC"
 printf 'server    %s (metrics on http://%s/metrics)\n' "$TAPEWIRE_SERVER" "$http"
 printf 'network   %s\n' "${here#"$PWD"/}/mnist.txtpb"
-"$tapewire" models create "$model" -f "$here/mnist.txtpb" --seed 2
+"$tapewire" models create "$model" -f "$here/mnist.txtpb" --seed 20
 
 title "Training, with backward hooks on ${layers//,/, } (their gradients' norms: ∇)"
-"$tapewire" train "$model" "${data[@]}" --epochs "$epochs" --batch 32 --lr-schedule linear --seed 2 --watch "$layers"
+"$tapewire" train "$model" "${data[@]}" --epochs "$epochs" --batch 32 --lr-schedule linear --seed 20 --watch "$layers"
 
 title "Held-out digits and what the network says"
 "$tapewire" predict "$model" "${data[@]}" --show 6

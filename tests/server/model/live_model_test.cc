@@ -8,6 +8,7 @@
 
 #include "core/autograd/meta.h"
 #include "core/base/random.h"
+#include "core/tensor/allocator.h"
 #include "tests/server/model/model_fixture.h"
 
 namespace tapewire {

@@ -1,0 +1,35 @@
+#include "server/model/once.h"
+
+#include "core/base/error.h"
+
+namespace tapewire {
+
+std::optional<std::string> OnceGuard::check(const ChangeId& id) const {
+  if (id.sequence == 0) return std::nullopt;
+  if (id.sequence < 0) fail("call_id.sequence: counts from 1, got ", id.sequence);
+  if (id.client.empty()) fail("call_id.client_id: needed beside a sequence");
+  const auto found = clients_.find(id.client);
+  if (found == clients_.end()) {
+    if (clients_.size() >= kMaxClients) {
+      fail_with(absl::StatusCode::kResourceExhausted, "the model remembers ", kMaxClients,
+                " clients, the most there can be");
+    }
+    return std::nullopt;
+  }
+  const Last& last = found->second;
+  if (id.sequence > last.sequence) return std::nullopt;
+  if (id.sequence == last.sequence && last.answer) return last.answer;
+  fail_precondition("call_id.sequence: ", id.sequence, " was applied before",
+                    id.sequence == last.sequence ? std::string(", and its answer was too large to remember")
+                                                 : str_cat("; the client is at ", last.sequence));
+}
+
+void OnceGuard::note(const ChangeId& id, std::string answer) {
+  if (id.sequence == 0) return;
+  Last& last = clients_[id.client];
+  last.sequence = id.sequence;
+  last.answer.reset();
+  if (answer.size() <= kMaxAnswerBytes) last.answer = std::move(answer);
+}
+
+}  // namespace tapewire
