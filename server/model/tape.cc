@@ -1,5 +1,6 @@
 #include "server/model/tape.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -31,11 +32,10 @@ void TapeStore::check_room() const {
   }
 }
 
-void TapeStore::add(std::shared_ptr<Tape> tape) {
+void TapeStore::add(const std::shared_ptr<Tape>& tape) {
   check_room();
   MutexLock lock(mutex_);
-  const auto expires = Clock::now() + tape->lease;
-  tapes_[tape->id] = {std::move(tape), expires};
+  tapes_[tape->id] = {tape, Clock::now() + tape->lease, kept_++};
 }
 
 std::shared_ptr<Tape> TapeStore::pin(const std::string& id) {
@@ -75,6 +75,7 @@ std::vector<TapeStore::Entry> TapeStore::list() const {
   MutexLock lock(mutex_);
   std::vector<Entry> out;
   for (const auto& [id, entry] : tapes_) out.push_back(entry);
+  std::sort(out.begin(), out.end(), [](const Entry& a, const Entry& b) { return a.order < b.order; });
   return out;
 }
 

@@ -37,16 +37,18 @@ class TapeStore {
   struct Entry {
     std::shared_ptr<Tape> tape;
     Clock::time_point expires;
+    int64_t order = 0;  // tapes kept before this one
   };
 
   /// RESOURCE_EXHAUSTED when there are max_tapes already. Starts the lease.
-  void add(std::shared_ptr<Tape> tape) TW_EXCLUDES(mutex_);
+  void add(const std::shared_ptr<Tape>& tape) TW_EXCLUDES(mutex_);
   /// For a call that will use it: renews the lease, which does not run out before the pin goes. NOT_FOUND otherwise.
   std::shared_ptr<Tape> pin(const std::string& id) TW_EXCLUDES(mutex_);
   /// Lets the tape go; NOT_FOUND when there is none.
   std::shared_ptr<Tape> release(const std::string& id) TW_EXCLUDES(mutex_);
   /// Lets go all whose lease ran out, unless pinned; returns them.
   std::vector<std::shared_ptr<Tape>> expire(Clock::time_point now) TW_EXCLUDES(mutex_);
+  /// Oldest first.
   std::vector<Entry> list() const TW_EXCLUDES(mutex_);
   Clock::time_point expires(const std::string& id) const TW_EXCLUDES(mutex_);
   size_t size() const TW_EXCLUDES(mutex_);
@@ -57,6 +59,7 @@ class TapeStore {
   const int64_t max_tapes_;
   mutable Mutex mutex_;
   std::map<std::string, Entry> tapes_ TW_GUARDED_BY(mutex_);
+  int64_t kept_ TW_GUARDED_BY(mutex_) = 0;
 };
 
 /// Bytes of the storages that the graph behind `roots` saved, each once, without those in `known`.

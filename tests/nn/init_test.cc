@@ -1,6 +1,5 @@
 #include "core/nn/init.h"
 
-#include <bit>
 #include <cmath>
 #include <memory>
 
@@ -46,11 +45,6 @@ TEST(InitTest, LayersWithoutInputsStartAtZero) {
   EXPECT_THAT(fc->bias().to_vector<float>(), ElementsAre(0, 0));
 }
 
-// Units in the last place between two floats of one sign.
-int64_t ulps(float a, float b) {
-  return std::abs(static_cast<int64_t>(std::bit_cast<int32_t>(a)) - static_cast<int64_t>(std::bit_cast<int32_t>(b)));
-}
-
 Tensor made(const char* rule, const AttributeMap& attributes, const Shape& sizes = {3, 4},
             DType dtype = DType::kFloat32) {
   manual_seed(5);
@@ -71,10 +65,11 @@ TEST(InitTest, UniformRulesGivePyTorchsBits) {
 }
 
 TEST(InitTest, NormalRulesGivePyTorchsValues) {
+  // To 4 ulp of the mean: cosines are not the same to the bit in each of PyTorch's builds.
   const auto near = [](const Tensor& x, const std::vector<float>& expected) {
     const std::vector<float> values = x.to_vector<float>();
     ASSERT_EQ(values.size(), expected.size());
-    for (size_t i = 0; i < values.size(); ++i) EXPECT_LE(ulps(values[i], expected[i]), 4) << i;
+    for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(values[i], expected[i], 4 * 0x1p-23) << i;
   };
   near(made("normal", {{"mean", 1.0}, {"std", 0.5}}), torch_values::kInitNormal);
   near(made("normal", {{"mean", 1.0}, {"std", 0.5}}, {4, 5}), torch_values::kInitNormal20);

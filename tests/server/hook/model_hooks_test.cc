@@ -17,6 +17,11 @@ TrainStepArgs batch() {
 
 class ModelHooksTest : public ModelTest {
  protected:
+  // The hub outlives the models.
+  void TearDown() override {
+    for (const auto& model : registry_.list("", 100)) registry_.remove(model->name());
+  }
+
   HookInfo add(const std::shared_ptr<LiveModel>& model, HookSpec spec) {
     const auto hooks = hub_.of(model);
     return in_turn(model, [hooks, spec](LiveModel& m) { return hooks->add(m, spec); }).value();

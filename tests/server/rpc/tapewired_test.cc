@@ -125,7 +125,9 @@ class Serving {
   int health() const {
     grpc::GenericStub stub(channel);
     grpc::ClientContext context;
-    grpc::ByteBuffer request, response;
+    const grpc::Slice nothing;  // an empty message; a buffer without a slice is no message
+    const grpc::ByteBuffer request(&nothing, 1);
+    grpc::ByteBuffer response;
     grpc::CompletionQueue queue;
     grpc::Status status;
     const auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
