@@ -177,7 +177,7 @@ class TreeBuilder {
   Tensor initial(v1::DataType type, const google::protobuf::RepeatedField<int64_t>& shape, const v1::InitSpec* init,
                  const std::string& at) {
     std::vector<std::string> own;
-    const DType dtype = dtype_of(type, "dtype", own);
+    const DType dtype = type == v1::DATA_TYPE_UNSPECIFIED ? DType::kFloat32 : dtype_of(type, "dtype", own);
     if (!own.empty()) fail(own[0]);
     const Shape sizes(shape.begin(), shape.end());
     if (numel_of(sizes) > limits_.max_tensor_bytes / static_cast<int64_t>(size_of(dtype))) {

@@ -112,12 +112,13 @@ TEST(BuildTest, ParametersOfAGraphAreInitialisedAndTied) {
       path: "" type: "Graph"
       parameters { name: "w" dtype: DATA_TYPE_FLOAT32 shape: 2 init { type: "constant" attributes { key: "val" value { double_value: 3 } } } }
       parameters { name: "v" same_as: "w" dtype: DATA_TYPE_FLOAT32 shape: 2 }
-      buffers { name: "b" dtype: DATA_TYPE_INT64 shape: 1 }
+      buffers { name: "b" shape: 1 }
       forward { inputs { name: "x" } calls { op: "mul" args { ref: "x" } args { ref: "v" } results: "y" } outputs: "y" }
     }
   )pb");
   const ModelParts parts = build_model(spec, {});
   ASSERT_EQ(parts.root->named_parameters().size(), 1);
+  EXPECT_EQ(parts.root->named_buffers()[0].tensor.dtype(), DType::kFloat32) << "the default";
   EXPECT_THAT((*parts.root)(Tensor::of<float>({1, 2})).to_vector<float>(), testing::ElementsAre(3, 6));
   spec.mutable_modules(0)->mutable_parameters(0)->mutable_init()->set_type("constnt");
   EXPECT_THAT(error_of(spec), HasSubstr("did you mean 'constant'?"));

@@ -1,7 +1,9 @@
 #include "server/model/live_model.h"
 
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -272,6 +274,10 @@ TEST_F(LiveModelTest, DeletingAModelEndsItsCallsAndFreesItsMemory) {
   registry_.remove("net");
   EXPECT_EQ(in_turn(model, [](LiveModel& m) { return m.step_count(); }).status().code(), absl::StatusCode::kNotFound);
   model.reset();
+  // The worker that answered may not have let go yet.
+  for (int i = 0; i < 1000 && tensor_allocator().stats().live != before; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
   EXPECT_EQ(tensor_allocator().stats().live, before);
 }
 

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "client/cpp/client.h"
+#include "client/cpp/definition.h"
+#include "client/cpp/tensor.h"
+#include "core/tensor/allocator.h"
+#include "server/rpc/backend.h"
+#include "server/rpc/rpc_server.h"
+
+namespace tapewire {
+
+/// fc1 Linear(10, 5), relu, fc2 Linear(5, 1); MSE; SGD with momentum.
+inline const char* const kSimpleNetText = R"pb(
+  modules {
+    path: "" type: "Graph"
+    forward {
+      inputs { name: "x" }
+      calls { module: "fc1" args { ref: "x" } results: "h" }
+      calls { op: "relu" args { ref: "h" } results: "a" }
+      calls { module: "fc2" args { ref: "a" } results: "y" }
+      outputs: "y"
+    }
+  }
+  modules {
+    path: "fc1" type: "Linear"
+    attributes { key: "in_features" value { int_value: 10 } }
+    attributes { key: "out_features" value { int_value: 5 } }
+  }
+  modules {
+    path: "fc2" type: "Linear"
+    attributes { key: "in_features" value { int_value: 5 } }
+    attributes { key: "out_features" value { int_value: 1 } }
+  }
+  loss { type: "MSELoss" }
+  optimizer {
+    type: "SGD"
+    attributes { key: "lr" value { double_value: 0.05 } }
+    attributes { key: "momentum" value { double_value: 0.9 } }
+  }
+)pb";
+
+inline v1::ModelSpec definition(const std::string& text) {
+  auto spec = client::parse_definition(text, client::DefinitionFormat::kText, "test");
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  return spec.ok() ? *spec : v1::ModelSpec();
+}
+
+/// The whole server in this process, so that sanitizers see it, and a client that reaches it over a socket.
+class ServerTest : public testing::Test {
+ protected:
+  static constexpr int64_t kMaxTensorBytes = 1 << 20;
+
+  ServerTest() {
+    tensor_allocator().set_limit(int64_t{1} << 30, "--tensor_memory_limit");
+    auto started = rpc::RpcServer::start({"127.0.0.1", 0}, environment_, backend_);
+    EXPECT_TRUE(started.ok()) << started.status();
+    server_ = *std::move(started);
+  }
+  ~ServerTest() override { server_.reset(); }
+
+  /// On a connection of its own.
+  client::Client connect() const {
+    auto client = client::Client::connect(to_string(server_->address()));
+    EXPECT_TRUE(client.ok()) << client.status();
+    return *std::move(client);
+  }
+
+  Metrics metrics_{BuildInfo{}};
+  Logger logger_{LogFormat::kText, LogLevel::kError};
+  ComputePool pool_{{.permits = 2, .max_queue = 64, .observer = {}}};
+  HookHub hooks_{64};
+  ModelRegistry models_{{.model = {.definition = {.max_tensor_bytes = kMaxTensorBytes}}}, pool_, metrics_};
+  rpc::CallGate gate_;
+  const rpc::Environment environment_{metrics_, logger_, gate_, {.max_message_bytes = 8 << 20}};
+  const rpc::Backend backend_{
+      .models = models_, .hooks = hooks_, .tensors = {.max_tensor_bytes = kMaxTensorBytes}, .facts = {}};
+  std::unique_ptr<rpc::RpcServer> server_;
+};
+
+}  // namespace tapewire
