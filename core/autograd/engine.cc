@@ -162,8 +162,8 @@ void Pass::validate(const Node& node, Tensors& grads) const {
         expandable = want == 1 || want == grad.sizes()[grad.sizes().size() - back];
       }
       if (!expandable) {
-        fail("Function ", node.name(), " returned an invalid gradient at index ", i, " - got ",
-             to_string(grad.sizes()), " but expected shape compatible with ", to_string(expected.shape));
+        fail("Function ", node.name(), " returned an invalid gradient at index ", i, " - got ", to_string(grad.sizes()),
+             " but expected shape compatible with ", to_string(expected.shape));
       }
       grad = engine_ops().sum_to(grad, expected.shape);
     }

@@ -34,8 +34,8 @@ inline void backward(const Tensor& output, const Tensor& grad_output = {}, const
 
 /// torch.autograd.grad: the gradients of the sum of outputs · grad_outputs by each input, accumulating nothing.
 /// An input's gradient is taken after its tensor hooks.
-Tensors grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs,
-             std::span<const Tensor> grad_outputs = {}, const GradOptions& options = {});
+Tensors grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, std::span<const Tensor> grad_outputs = {},
+             const GradOptions& options = {});
 inline Tensors grad(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> inputs,
                     std::initializer_list<Tensor> grad_outputs = {}, const GradOptions& options = {}) {
   return grad(std::span(outputs.begin(), outputs.size()), std::span(inputs.begin(), inputs.size()),

@@ -46,12 +46,13 @@ Tensors FunctionNode::finish(const Ref<FunctionNode>& node, const Tensors& input
     check_inplace(dirty, node->name(), node->differentiable_);
     const AutogradMeta* meta = find_autograd_meta(dirty);
     if (node->differentiable_ && meta != nullptr && meta->view && outputs.size() > 1) {
-      fail(node->name(),
-           ": If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return "
-           "more than one Tensor. This is not supported by the current autograd engine. You should either make sure the "
-           "input is not a view (using .clone() for example) or make your Function only return one Tensor (potentially "
-           "splitting it into two Functions: one doing the inplace that returns a single Tensor and a second one that "
-           "does the other operations).");
+      fail(
+          node->name(),
+          ": If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return "
+          "more than one Tensor. This is not supported by the current autograd engine. You should either make sure the "
+          "input is not a view (using .clone() for example) or make your Function only return one Tensor (potentially "
+          "splitting it into two Functions: one doing the inplace that returns a single Tensor and a second one that "
+          "does the other operations).");
     }
     dirty.storage().bump_version();
   }

@@ -82,9 +82,9 @@ class FunctionNode : public Node {
 ///   };
 ///   Tensor y = MulConstant::call(x, 2.0);
 ///
-/// forward runs without grad mode; a node exists only if grad mode is on and an input needs a gradient. backward returns
-/// as many gradients as forward has arguments after the context, undefined ones for what is no tensor; more are fine if
-/// they are undefined.
+/// forward runs without grad mode; a node exists only if grad mode is on and an input needs a gradient. backward
+/// returns as many gradients as forward has arguments after the context, undefined ones for what is no tensor; more are
+/// fine if they are undefined.
 template <class Derived>
 class Function {
  public:

@@ -214,10 +214,14 @@ class Check {
         const std::vector<double> b = values_of(again[n], x);
         for (size_t column = 0; column < a.size(); ++column) {
           out[n].at(row, static_cast<int64_t>(column)) = a[column];
-          if (!(std::abs(a[column] - b[column]) <= options_.nondet_tol) && !(std::isnan(a[column]) && std::isnan(b[column]))) {
-            report("Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
-                   "different values: output ", output, ", input ", differentiable_[n], ", element ",
-                   index_of(x, static_cast<int64_t>(column)), ": ", number(a[column]), " and then ", number(b[column]));
+          if (!(std::abs(a[column] - b[column]) <= options_.nondet_tol) &&
+              !(std::isnan(a[column]) && std::isnan(b[column]))) {
+            report(
+                "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times "
+                "gives "
+                "different values: output ",
+                output, ", input ", differentiable_[n], ", element ", index_of(x, static_cast<int64_t>(column)), ": ",
+                number(a[column]), " and then ", number(b[column]));
           }
         }
       }
@@ -271,8 +275,8 @@ class Check {
         for (size_t i = 0; i < a.size(); ++i) {
           if (std::abs(a[i] - b[i]) <= 1e-10 * (1 + std::abs(a[i])) || (std::isnan(a[i]) && std::isnan(b[i]))) continue;
           report("a strided gradient of output ", o, " gives another gradient of input ", differentiable_[n],
-                 " than a row-major one: element ", index_of(x, static_cast<int64_t>(i)), ": ", number(b[i]), " instead of ",
-                 number(a[i]));
+                 " than a row-major one: element ", index_of(x, static_cast<int64_t>(i)), ": ", number(b[i]),
+                 " instead of ", number(a[i]));
           return;
         }
       }
@@ -299,7 +303,8 @@ class Check {
       for (size_t n = 0; n < grads.size(); ++n) {
         if (undefined_or_zero(grads[n])) continue;
         report("Expected all input grads to be undefined or zero when all output grads are undefined or zero; ",
-               round == 0 ? std::string("with all undefined") : str_cat("with that of output ", checked[round - 1], " undefined"),
+               round == 0 ? std::string("with all undefined")
+                          : str_cat("with that of output ", checked[round - 1], " undefined"),
                " input ", differentiable_[n], " got ", to_string(grads[n]));
         return;
       }

@@ -33,14 +33,14 @@ struct GradcheckResult {
   explicit operator bool() const { return ok; }
 };
 
-/// Compares the Jacobian that backward gives, one row an output element, with central differences: torch.autograd.gradcheck.
-/// Inputs that require a gradient must be float64 leaves without overlapping elements; the others are passed as they are.
-/// An output that needs no gradient must not depend on them. Throws INVALID_ARGUMENT for inputs it cannot check; errors
-/// of `fn` pass through. The inputs' data are changed during the check and put back.
+/// Compares the Jacobian that backward gives, one row an output element, with central differences:
+/// torch.autograd.gradcheck. Inputs that require a gradient must be float64 leaves without overlapping elements; the
+/// others are passed as they are. An output that needs no gradient must not depend on them. Throws INVALID_ARGUMENT for
+/// inputs it cannot check; errors of `fn` pass through. The inputs' data are changed during the check and put back.
 GradcheckResult gradcheck(const GradcheckFunction& fn, const Tensors& inputs, const GradcheckOptions& options = {});
 
-/// The same for the gradients of `fn`, as functions of its inputs and of the output gradients. `grad_outputs` are float64
-/// leaves that require gradients, one a differentiable output; without any, fixed random ones are made.
+/// The same for the gradients of `fn`, as functions of its inputs and of the output gradients. `grad_outputs` are
+/// float64 leaves that require gradients, one a differentiable output; without any, fixed random ones are made.
 GradcheckResult gradgradcheck(const GradcheckFunction& fn, const Tensors& inputs, const Tensors& grad_outputs = {},
                               const GradcheckOptions& options = {});
 

@@ -44,7 +44,8 @@ class CopySlices final : public Node {
     Tensors inner = change_->apply(std::move(slice));
     for (size_t i = 1; i < out.size() && i < inner.size(); ++i) out[i] = std::move(inner[i]);
     if (needs_input(0)) {
-      const Tensor part = !inner.empty() && inner[0].defined() ? inner[0] : Tensor::zeros(view_.sizes, grads[0].dtype());
+      const Tensor part =
+          !inner.empty() && inner[0].defined() ? inner[0] : Tensor::zeros(view_.sizes, grads[0].dtype());
       out[0] = ops.as_strided_scatter(grads[0], part, view_);
     }
     return out;
@@ -90,7 +91,8 @@ void check_view_origin(const Tensor& x, std::string_view op, bool indirect) {
                         " is a view and ", modified, ".")
               : str_cat(op, ": A view was created in no_grad mode and ", modified, " with grad mode enabled.");
   switch (origin) {
-    case ViewOrigin::kDefault: break;
+    case ViewOrigin::kDefault:
+      break;
     case ViewOrigin::kNoGrad:
       fail_precondition(what,
                         " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your "

@@ -16,7 +16,7 @@ enum class ViewOrigin : uint8_t { kDefault, kNoGrad, kMultiOutput, kCustomFuncti
 
 /// A differentiable view: in-place changes to it are changes to its base.
 struct ViewInfo {
-  Tensor base;  // itself no view
+  Tensor base;                   // itself no view
   uint32_t grad_fn_version = 0;  // at which the view's grad_fn is right
   ViewOrigin origin = ViewOrigin::kDefault;
 };
@@ -38,8 +38,8 @@ struct AutogradMeta final : AutogradExtra {
 AutogradMeta& autograd_meta(const Tensor& x);
 AutogradMeta* find_autograd_meta(const Tensor& x);
 
-/// Marks a leaf as one that gradients accumulate in. Throws "only Tensors of floating point dtype can require gradients"
-/// and "you can only change requires_grad flags of leaf variables".
+/// Marks a leaf as one that gradients accumulate in. Throws "only Tensors of floating point dtype can require
+/// gradients" and "you can only change requires_grad flags of leaf variables".
 const Tensor& set_requires_grad(const Tensor& x, bool requires_grad = true);
 /// True unless an op on tensors that need gradients made x.
 bool is_leaf(const Tensor& x);

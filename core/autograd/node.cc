@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/autograd/grad_mode.h"
 #include "core/autograd/engine_ops.h"
+#include "core/autograd/grad_mode.h"
 #include "core/base/error.h"
 
 namespace tapewire {
@@ -45,9 +45,7 @@ Node::Extras& Node::extras() {
   return *extras_;
 }
 
-const std::string* Node::origin() const {
-  return extras_ && !extras_->origin.empty() ? &extras_->origin : nullptr;
-}
+const std::string* Node::origin() const { return extras_ && !extras_->origin.empty() ? &extras_->origin : nullptr; }
 
 void Node::destroy() {
   if (doomed != nullptr) {

@@ -12,9 +12,7 @@ constexpr uint32_t kMatrix = 0x9908b0df;
 constexpr uint32_t kUpper = 0x80000000;
 constexpr uint32_t kLower = 0x7fffffff;
 
-uint32_t twist(uint32_t u, uint32_t v) {
-  return (((u & kUpper) | (v & kLower)) >> 1) ^ ((v & 1) != 0 ? kMatrix : 0);
-}
+uint32_t twist(uint32_t u, uint32_t v) { return (((u & kUpper) | (v & kLower)) >> 1) ^ ((v & 1) != 0 ? kMatrix : 0); }
 
 thread_local Generator* scoped_generator = nullptr;
 

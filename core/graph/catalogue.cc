@@ -12,8 +12,12 @@ namespace tapewire {
 namespace {
 
 CatalogueEntry op_entry(const OpDef& op) {
-  CatalogueEntry entry{.kind = CatalogueKind::kOp, .name = op.name, .doc = op.doc, .attributes = op.attributes(),
-                       .differentiable = op.differentiable, .inplace = op.inplace};
+  CatalogueEntry entry{.kind = CatalogueKind::kOp,
+                       .name = op.name,
+                       .doc = op.doc,
+                       .attributes = op.attributes(),
+                       .differentiable = op.differentiable,
+                       .inplace = op.inplace};
   for (const InputDecl& in : op.inputs) entry.inputs.push_back({in.name, in.is_optional, in.is_list});
   for (const OutputDecl& out : op.outputs) {
     if (!out.is_hidden) entry.outputs.push_back(out.name);
@@ -50,7 +54,8 @@ std::vector<CatalogueEntry> catalogue() {
   for (const OpDef* op : all_ops()) out.push_back(op_entry(*op));
   add_all(CatalogueKind::kModule, all_modules(ModuleKind::kModule), out);
   // A Graph is what its definition says; it has no attributes and no registration.
-  out.push_back({.kind = CatalogueKind::kModule, .name = "Graph", .doc = "a module whose forward is data: a list of calls"});
+  out.push_back(
+      {.kind = CatalogueKind::kModule, .name = "Graph", .doc = "a module whose forward is data: a list of calls"});
   add_all(CatalogueKind::kLoss, all_modules(ModuleKind::kLoss), out);
   add_all(CatalogueKind::kOptimizer, all_optimizers(), out);
   add_all(CatalogueKind::kScheduler, all_schedulers(), out);
@@ -59,10 +64,11 @@ std::vector<CatalogueEntry> catalogue() {
 }
 
 std::string catalogue_markdown() {
-  constexpr std::array<std::string_view, 6> kTitles{"Operators", "Modules", "Losses", "Optimizers", "Schedulers",
-                                                    "Initialisers"};
+  constexpr std::array<std::string_view, 6> kTitles{"Operators",  "Modules",    "Losses",
+                                                    "Optimizers", "Schedulers", "Initialisers"};
   std::string out =
-      "# Operators, modules, losses, optimizers\n\nGenerated from the code by `./dev docs`. Names, arguments and defaults "
+      "# Operators, modules, losses, optimizers\n\nGenerated from the code by `./dev docs`. Names, arguments and "
+      "defaults "
       "are PyTorch's. An operator marked `_` has an in-place form under its name with an underscore; one marked ∂ is "
       "differentiable, to any order.\n";
   int last = -1;
@@ -71,8 +77,8 @@ std::string catalogue_markdown() {
       last = static_cast<int>(entry.kind);
       out += str_cat("\n## ", kTitles[static_cast<size_t>(last)], "\n\n");
     }
-    out += str_cat("- **`", signature(entry), "`**", entry.inplace ? " `_`" : "", entry.differentiable ? " ∂" : "", ": ",
-                   entry.doc, ".\n");
+    out += str_cat("- **`", signature(entry), "`**", entry.inplace ? " `_`" : "", entry.differentiable ? " ∂" : "",
+                   ": ", entry.doc, ".\n");
     for (const AttributeInfo& row : entry.attributes) {
       out += str_cat("  - `", row.name, "` (", row.type, row.optional ? " or none" : "",
                      row.required ? ", required" : "", "): ", row.doc, ".\n");

@@ -9,8 +9,6 @@ Value GraphModule::forward(const Args& args) {
   return program_->run(args, training());
 }
 
-void GraphModule::compile(std::vector<std::string>& faults) {
-  program_.emplace(def_, this, faults);
-}
+void GraphModule::compile(std::vector<std::string>& faults) { program_.emplace(def_, this, faults); }
 
 }  // namespace tapewire

@@ -10,8 +10,8 @@
 
 namespace tapewire {
 
-/// A module whose forward is data: a list of calls on its children and on ops. Register children, parameters and buffers
-/// first, then compile().
+/// A module whose forward is data: a list of calls on its children and on ops. Register children, parameters and
+/// buffers first, then compile().
 class GraphModule final : public Module {
  public:
   explicit GraphModule(GraphDef forward) : def_(std::move(forward)) {}

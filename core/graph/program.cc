@@ -188,9 +188,12 @@ Program::Program(const GraphDef& def, Module* owner, std::vector<std::string>& f
 
 Value Program::evaluate(const Operand& operand, const std::vector<Value>& slots, bool training) {
   switch (operand.kind) {
-    case Operand::Kind::kConstant: return operand.constant;
-    case Operand::Kind::kSlot: return slots[operand.slot];
-    case Operand::Kind::kTraining: return training;
+    case Operand::Kind::kConstant:
+      return operand.constant;
+    case Operand::Kind::kSlot:
+      return slots[operand.slot];
+    case Operand::Kind::kTraining:
+      return training;
     case Operand::Kind::kList: {
       Tuple items;
       for (const Operand& item : operand.items) items.push_back(evaluate(item, slots, training));

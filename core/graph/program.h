@@ -11,13 +11,13 @@
 
 namespace tapewire {
 
-/// A GraphDef made ready to run: names are slots, ops are bound, literal attributes are parsed. Each value is let go after
-/// its last use. Immutable once made; runs of one Program do not share anything.
+/// A GraphDef made ready to run: names are slots, ops are bound, literal attributes are parsed. Each value is let go
+/// after its last use. Immutable once made; runs of one Program do not share anything.
 class Program {
  public:
   /// `owner` gives children, parameters and buffers; may be null for a graph over inputs alone. It must outlive this.
-  /// Every fault (unknown op, name bound twice, ...) is added to `faults` as "calls[2]: ..."; a Program with faults must
-  /// not run.
+  /// Every fault (unknown op, name bound twice, ...) is added to `faults` as "calls[2]: ..."; a Program with faults
+  /// must not run.
   Program(const GraphDef& def, Module* owner, std::vector<std::string>& faults);
 
   /// Positional arguments fill the inputs in order; named ones by name. One output comes as it is, several as a tuple.

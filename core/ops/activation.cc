@@ -121,7 +121,8 @@ template <bool kChannels>
 struct NativeDropout {
   using Attrs = DropoutAttrs;
   static constexpr auto name = kChannels ? "native_dropout2d" : "native_dropout";
-  static constexpr auto doc = kChannels ? "input * mask, the mask drawn a channel" : "input * mask, the mask drawn an element";
+  static constexpr auto doc =
+      kChannels ? "input * mask, the mask drawn a channel" : "input * mask, the mask drawn an element";
   static constexpr std::array inputs{input("input")};
   static constexpr std::array outputs{output("output"), output("mask").hidden().no_grad()};
   static constexpr std::array saves{save_output(1)};
@@ -167,15 +168,22 @@ struct Dropout2d {
   static constexpr bool random = true;
   static Tensor compose(const Attrs& a, Inputs in) {
     check_probability(name, a.p);
-    if (in[0].dim() < 2) fail("dropout2d: Feature dropout requires at least 2 dimensions in the input, got ", in[0].dim());
+    if (in[0].dim() < 2)
+      fail("dropout2d: Feature dropout requires at least 2 dimensions in the input, got ", in[0].dim());
     if (!a.training || a.p == 0 || in[0].numel() == 0) return in[0];
     return apply<NativeDropout<true>>(a, {in[0]});
   }
 };
 
-const OpFamily kFamily{op_def<ReluBackward>(), op_def<Relu>(),       op_def<Sigmoid>(),
-                       op_def<Tanh>(),         op_def<Softmax>(),    op_def<LogSoftmax>(),
-                       op_def<Dropout>(),      op_def<Dropout2d>(),  op_def<NativeDropout<false>>(),
+const OpFamily kFamily{op_def<ReluBackward>(),
+                       op_def<Relu>(),
+                       op_def<Sigmoid>(),
+                       op_def<Tanh>(),
+                       op_def<Softmax>(),
+                       op_def<LogSoftmax>(),
+                       op_def<Dropout>(),
+                       op_def<Dropout2d>(),
+                       op_def<NativeDropout<false>>(),
                        op_def<NativeDropout<true>>()};
 
 }  // namespace

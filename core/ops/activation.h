@@ -9,7 +9,9 @@ namespace tapewire {
 
 struct SoftmaxAttrs {
   int64_t dim = -1;
-  static constexpr auto fields() { return std::tuple{required_field("dim", &SoftmaxAttrs::dim, "dimension that sums to one")}; }
+  static constexpr auto fields() {
+    return std::tuple{required_field("dim", &SoftmaxAttrs::dim, "dimension that sums to one")};
+  }
 };
 struct DropoutAttrs {
   double p = 0.5;

@@ -12,7 +12,8 @@ namespace {
 using kernels::BinaryOp;
 
 void check_alpha(std::string_view op, const Scalar& alpha, DType dtype) {
-  if (alpha.is_float() && !is_floating(dtype)) fail(op, ": For integral input tensors, argument alpha must not be a floating point number.");
+  if (alpha.is_float() && !is_floating(dtype))
+    fail(op, ": For integral input tensors, argument alpha must not be a floating point number.");
   if (alpha.is_bool() && dtype != DType::kBool) fail(op, ": Boolean alpha only supported for Boolean results.");
 }
 
@@ -50,8 +51,9 @@ struct Sub {
   static TensorSpecs infer(const Attrs& a, Specs in) {
     check_alpha(name, a.alpha, in[0].dtype);
     if (in[0].dtype == DType::kBool) {
-      fail("sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-           "operator instead.");
+      fail(
+          "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+          "operator instead.");
     }
     return broadcast_specs(name, in);
   }
@@ -244,18 +246,21 @@ struct Where {
   }
 };
 
-const OpFamily kFamily{op_def<Add>(),     op_def<Sub>(),         op_def<Rsub>(),        op_def<Mul>(),
-                       op_def<TrueDiv>(), op_def<TruncDivide>(), op_def<FloorDivide>(), op_def<Div>(),
-                       op_def<Pow>(),     op_def<Maximum>(),     op_def<Minimum>(),     op_def<Eq>(),
-                       op_def<Ne>(),      op_def<Lt>(),          op_def<Le>(),          op_def<Gt>(),
-                       op_def<Ge>(),      op_def<Where>()};
+const OpFamily kFamily{op_def<Add>(),         op_def<Sub>(),         op_def<Rsub>(), op_def<Mul>(), op_def<TrueDiv>(),
+                       op_def<TruncDivide>(), op_def<FloorDivide>(), op_def<Div>(),  op_def<Pow>(), op_def<Maximum>(),
+                       op_def<Minimum>(),     op_def<Eq>(),          op_def<Ne>(),   op_def<Lt>(),  op_def<Le>(),
+                       op_def<Gt>(),          op_def<Ge>(),          op_def<Where>()};
 
 }  // namespace
 
 Tensor add(const Tensor& x, const Tensor& other, const AddAttrs& attrs) { return apply<Add>(attrs, {x, other}); }
-Tensor add_(const Tensor& x, const Tensor& other, const AddAttrs& attrs) { return apply_inplace<Add>(attrs, {x, other}); }
+Tensor add_(const Tensor& x, const Tensor& other, const AddAttrs& attrs) {
+  return apply_inplace<Add>(attrs, {x, other});
+}
 Tensor sub(const Tensor& x, const Tensor& other, const AddAttrs& attrs) { return apply<Sub>(attrs, {x, other}); }
-Tensor sub_(const Tensor& x, const Tensor& other, const AddAttrs& attrs) { return apply_inplace<Sub>(attrs, {x, other}); }
+Tensor sub_(const Tensor& x, const Tensor& other, const AddAttrs& attrs) {
+  return apply_inplace<Sub>(attrs, {x, other});
+}
 Tensor rsub(const Tensor& x, const Tensor& other, const AddAttrs& attrs) { return apply<Rsub>(attrs, {x, other}); }
 Tensor mul(const Tensor& x, const Tensor& other) { return apply<Mul>({}, {x, other}); }
 Tensor mul_(const Tensor& x, const Tensor& other) { return apply_inplace<Mul>({}, {x, other}); }

@@ -26,7 +26,8 @@ std::vector<Parameter> signature(const OpDef& op) {
   }
   for (const AttributeInfo& row : op.attributes()) all.push_back({row.name, true, 0, row.type, row.required});
   if (!op.order.empty()) {
-    std::ranges::stable_sort(all, {}, [&](const Parameter& p) { return std::ranges::find(op.order, p.name) - op.order.begin(); });
+    std::ranges::stable_sort(
+        all, {}, [&](const Parameter& p) { return std::ranges::find(op.order, p.name) - op.order.begin(); });
   }
   return all;
 }

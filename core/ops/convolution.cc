@@ -31,7 +31,8 @@ kernels::ConvParams params_of(std::string_view op, const ConvAttrs& a, size_t sp
 struct Convolution {
   using Attrs = ConvAttrs;
   static constexpr auto name = "convolution";
-  static constexpr auto doc = "cross-correlation of [N, C, *] with [O, C / groups, *] over one to three spatial dimensions";
+  static constexpr auto doc =
+      "cross-correlation of [N, C, *] with [O, C / groups, *] over one to three spatial dimensions";
   static constexpr std::array inputs{input("input"), input("weight"), optional_input("bias")};
   static constexpr std::array saves{save_input(0).to_grad(1), save_input(1).to_grad(0)};
   static TensorSpecs infer(const Attrs& a, Specs in);
@@ -106,8 +107,8 @@ Shape conv_output_sizes(std::string_view op, const ConvAttrs& a, Ints x, Ints w)
            " make no window");
     }
     if (padded <= window) {
-      fail(op, ": Calculated padded input size per channel: ", padded, " at dimension ", i, ". Kernel size: ",
-           window + 1, ". Kernel size can't be greater than actual input size");
+      fail(op, ": Calculated padded input size per channel: ", padded, " at dimension ", i,
+           ". Kernel size: ", window + 1, ". Kernel size can't be greater than actual input size");
     }
     out.push_back((padded - window - 1) / p.stride[i] + 1);
   }
@@ -197,8 +198,12 @@ struct ConvNd {
   }
 };
 
-const OpFamily kFamily{op_def<Convolution>(), op_def<ConvolutionBackwardInput>(), op_def<ConvolutionBackwardWeight>(),
-                       op_def<ConvNd<1>>(),   op_def<ConvNd<2>>(),                op_def<ConvNd<3>>()};
+const OpFamily kFamily{op_def<Convolution>(),
+                       op_def<ConvolutionBackwardInput>(),
+                       op_def<ConvolutionBackwardWeight>(),
+                       op_def<ConvNd<1>>(),
+                       op_def<ConvNd<2>>(),
+                       op_def<ConvNd<3>>()};
 
 }  // namespace
 

@@ -19,8 +19,8 @@ struct ConvAttrs {
   }
 };
 
-/// Cross-correlation of x [N, C, *] (or [C, *]) with weight [O, C / groups, *], plus bias [O] (may be undefined), over one,
-/// two or three spatial dimensions.
+/// Cross-correlation of x [N, C, *] (or [C, *]) with weight [O, C / groups, *], plus bias [O] (may be undefined), over
+/// one, two or three spatial dimensions.
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const ConvAttrs& attrs = {});
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const ConvAttrs& attrs = {});
 Tensor conv3d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const ConvAttrs& attrs = {});

@@ -93,7 +93,8 @@ struct NllBackward {
     numel_of(a.size);
     check_target(name, {in[0].dtype, a.size, true}, in[1], in[2]);
     if (in[0].dim() > 0 && in[0].shape() != in[1].shape()) {
-      fail(name, ": expects grad [] or of the target's sizes ", to_string(in[1].sizes), ", got ", to_string(in[0].sizes));
+      fail(name, ": expects grad [] or of the target's sizes ", to_string(in[1].sizes), ", got ",
+           to_string(in[0].sizes));
     }
     return {{in[0].dtype, a.size}};
   }
@@ -122,7 +123,8 @@ struct NllElements {
     if (a.reduction == Reduction::kNone) {
       kernels::nll_forward(in[0], in[1], in[2], a.ignore_index, out[0], out[1]);
     } else {
-      kernels::nll_forward_reduced(in[0], in[1], in[2], a.ignore_index, a.reduction == Reduction::kMean, out[0], out[1]);
+      kernels::nll_forward_reduced(in[0], in[1], in[2], a.ignore_index, a.reduction == Reduction::kMean, out[0],
+                                   out[1]);
     }
   }
   static Tensors vjp(const Attrs& a, const Vjp& v) {
@@ -166,7 +168,8 @@ struct CrossEntropy {
            " classes or no classes but got weight ", to_string(in[2].spec()));
     }
     const Tensor log_probs = log_softmax(x, {classes});
-    if (is_floating(in[1].dtype()) && in[1].sizes() == x.sizes()) return with_probabilities(a, log_probs, in[1], in[2], classes);
+    if (is_floating(in[1].dtype()) && in[1].sizes() == x.sizes())
+      return with_probabilities(a, log_probs, in[1], in[2], classes);
     const NllLossAttrs nll{a.ignore_index, a.reduction};
     if (a.label_smoothing == 0) return nll_loss(log_probs, in[1], in[2], nll);
     return smoothed(a, log_probs, in[1], in[2], classes);
@@ -189,7 +192,8 @@ struct CrossEntropy {
     const Tensor losses = neg(sum(terms, {.dim = Shape{classes}}));
     if (a.reduction != Reduction::kMean) return reduce(losses, a.reduction);
     // The mean is over N and space, whatever the weights.
-    const double count = static_cast<double>(log_probs.numel()) / static_cast<double>(std::max<int64_t>(log_probs.size(classes), 1));
+    const double count =
+        static_cast<double>(log_probs.numel()) / static_cast<double>(std::max<int64_t>(log_probs.size(classes), 1));
     return div(sum(losses), count);
   }
 

@@ -41,9 +41,10 @@ struct CrossEntropyAttrs {
 
 /// The squared difference; operands broadcast.
 Tensor mse_loss(const Tensor& x, const Tensor& target, const LossAttrs& attrs = {});
-/// -weight[t] * log_probs[n, t, *]: log_probs [N, C, *] or [C], target int64 [N, *] or [], weight [C] or undefined. The mean
-/// is the weighted one over targets that count; of none it is NaN.
-Tensor nll_loss(const Tensor& log_probs, const Tensor& target, const Tensor& weight = {}, const NllLossAttrs& attrs = {});
+/// -weight[t] * log_probs[n, t, *]: log_probs [N, C, *] or [C], target int64 [N, *] or [], weight [C] or undefined. The
+/// mean is the weighted one over targets that count; of none it is NaN.
+Tensor nll_loss(const Tensor& log_probs, const Tensor& target, const Tensor& weight = {},
+                const NllLossAttrs& attrs = {});
 /// nll_loss of log_softmax over the classes; target may also be class probabilities of the logits' shape.
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const Tensor& weight = {},
                      const CrossEntropyAttrs& attrs = {});

@@ -106,8 +106,8 @@ struct NativeBatchNorm {
     return out;
   }
 
-  // output = (x - mean) * rstd * weight + bias, with mean and rstd taken as variables of their own whose cotangents then
-  // go on to x (in training): d mean / dx = 1 / n and d rstd / dx = -rstd^3 (x - mean) / n.
+  // output = (x - mean) * rstd * weight + bias, with mean and rstd taken as variables of their own whose cotangents
+  // then go on to x (in training): d mean / dx = 1 / n and d rstd / dx = -rstd^3 (x - mean) / n.
   static Tensors composed_vjp(const Attrs& a, const Vjp& v) {
     const Tensor g = v.grad();
     const Tensor x = v.input(0);

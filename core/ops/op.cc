@@ -65,7 +65,8 @@ Inputs promote_operands(const OpDef& op, Inputs in, Tensors& storage, const Tens
 void check_operands(const OpDef& op, Inputs in) {
   for (size_t i = 0; i < in.all().size(); ++i) {
     const InputDecl& decl = op.inputs[in.declared(i)];
-    if (!in.all()[i].defined() && !decl.is_optional) fail(op.name, ": argument '", decl.name, "' must be a tensor, got none");
+    if (!in.all()[i].defined() && !decl.is_optional)
+      fail(op.name, ": argument '", decl.name, "' must be a tensor, got none");
   }
 }
 
@@ -92,7 +93,8 @@ void check_written_once(const OpDef& op, const Tensor& target) {
   for (size_t i = 0; i < target.sizes().size(); ++i) {
     if (target.sizes()[i] > 1 && target.strides()[i] == 0) {
       fail(op.name,
-           "_: unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+           "_: unsupported operation: more than one element of the written-to tensor refers to a single memory "
+           "location. "
            "Please clone() the tensor before performing the operation.");
     }
   }
@@ -145,9 +147,8 @@ Inputs separate_operands(const OpDef& op, Inputs in, const Tensor& target, Tenso
 
 // Whether an in-place call has to keep what its target held before.
 bool saves_target(const OpDef& op, const OpNode& node) {
-  return std::ranges::any_of(op.saves, [&](const SaveDecl& save) {
-    return !save.is_output && save.index == 0 && node.wants(save);
-  });
+  return std::ranges::any_of(
+      op.saves, [&](const SaveDecl& save) { return !save.is_output && save.index == 0 && node.wants(save); });
 }
 
 Tensors dispatch_view(const OpDef& op, const void* attrs, Inputs in) {
@@ -336,7 +337,8 @@ size_t Vjp::list_size() const { return node_.list_size(); }
 
 namespace {
 const TensorSpec& target_spec(const OpNode& node, size_t flat) {
-  if (!node.needs_input(flat)) fail_internal(node.name(), ": the sizes of an input that needs no gradient are not kept");
+  if (!node.needs_input(flat))
+    fail_internal(node.name(), ": the sizes of an input that needs no gradient are not kept");
   const Edge& edge = node.next_edges()[flat];
   return edge.node->outputs()[edge.input_nr];
 }

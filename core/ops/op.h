@@ -97,7 +97,9 @@ struct Spec {
   int64_t numel() const { return numel_of(sizes); }
   Shape shape() const { return Shape(sizes.begin(), sizes.end()); }
 };
-inline std::string to_string(const Spec& s) { return s.defined ? str_cat(name_of(s.dtype), to_string(s.sizes)) : "none"; }
+inline std::string to_string(const Spec& s) {
+  return s.defined ? str_cat(name_of(s.dtype), to_string(s.sizes)) : "none";
+}
 
 /// The operands of one call. Index i means the i-th declared input; a list input's tensors are list().
 template <class T>
@@ -223,8 +225,8 @@ class OpNode : public Node {
   absl::InlinedVector<SavedTensor, 2> saved_;  // in the order of the declarations
 };
 
-/// Runs an op: promotes, infers, allocates, computes, records. `inputs` are flat; `list_size` of them belong to the list
-/// input, if there is one. Gives the visible outputs.
+/// Runs an op: promotes, infers, allocates, computes, records. `inputs` are flat; `list_size` of them belong to the
+/// list input, if there is one. Gives the visible outputs.
 Tensors dispatch(const OpDef& op, const void* attrs, std::span<const Tensor> inputs, size_t list_size = 0);
 /// The same in place: output 0 is inputs[0], changed.
 Tensors dispatch_inplace(const OpDef& op, const void* attrs, std::span<const Tensor> inputs);
@@ -278,12 +280,13 @@ concept HasVjp = requires(const typename Op::Attrs& a, const Vjp& v) {
 };
 /// An op's struct: a name, a doc, described attributes, named inputs, and exactly one way to compute.
 template <class Op>
-concept OpStruct = Described<typename Op::Attrs> && requires {
-  { Op::name } -> std::convertible_to<std::string_view>;
-  { Op::doc } -> std::convertible_to<std::string_view>;
-  Op::inputs.size();
-} && (int{Evaluated<Op>} + int{Viewed<Op>} + int{Composed<Op>} + int{Called<Op>} == 1) &&
-    !(HasVjp<Op> && (Composed<Op> || Called<Op>));
+concept OpStruct = Described<typename Op::Attrs> &&
+                   requires {
+                     { Op::name } -> std::convertible_to<std::string_view>;
+                     { Op::doc } -> std::convertible_to<std::string_view>;
+                     Op::inputs.size();
+                   } && (int{Evaluated<Op>} + int{Viewed<Op>} + int{Composed<Op>} + int{Called<Op>} == 1) &&
+                   !(HasVjp<Op> && (Composed<Op> || Called<Op>));
 
 template <OpStruct Op>
 class OpNodeOf final : public OpNode {
@@ -328,7 +331,8 @@ OpDef make_op_def() {
     def.infer = [](const void* a, Specs in) { return Op::infer(*static_cast<const Attrs*>(a), in); };
     def.eval = [](const void* a, Inputs in, Outputs out) { Op::eval(*static_cast<const Attrs*>(a), in, out); };
   } else if constexpr (Viewed<Op>) {
-    def.many_outputs = std::same_as<decltype(Op::view(std::declval<const Attrs&>(), std::declval<const Tensor&>())), Geometries>;
+    def.many_outputs =
+        std::same_as<decltype(Op::view(std::declval<const Attrs&>(), std::declval<const Tensor&>())), Geometries>;
     def.view = [](const void* a, const Tensor& x) { return Geometries{Op::view(*static_cast<const Attrs*>(a), x)}; };
   } else if constexpr (Composed<Op>) {
     def.many_outputs =
@@ -339,9 +343,7 @@ OpDef make_op_def() {
     def.call = [](const AttributeMap& arguments) { return Op::call(arguments); };
   }
   if constexpr (HasVjp<Op>) {
-    def.make_node = [](const void* a) -> Ref<OpNode> {
-      return make_ref<OpNodeOf<Op>>(*static_cast<const Attrs*>(a));
-    };
+    def.make_node = [](const void* a) -> Ref<OpNode> { return make_ref<OpNodeOf<Op>>(*static_cast<const Attrs*>(a)); };
   }
   def.parse = [](const AttributeMap& values, std::vector<std::string>& faults) -> std::shared_ptr<const void> {
     auto attrs = std::make_shared<Attrs>();

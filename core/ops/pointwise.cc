@@ -91,8 +91,9 @@ struct Cos : FloatUnary<UnaryOp::kCos> {
   static Tensors vjp(const Attrs&, const Vjp& v) { return {neg(mul(v.grad(), sin(v.input(0))))}; }
 };
 
-const OpFamily kFamily{op_def<Neg>(),   op_def<Abs>(),    op_def<Sign>(),       op_def<Exp>(), op_def<Log>(), op_def<Sqrt>(),
-                       op_def<Rsqrt>(), op_def<Square>(), op_def<Reciprocal>(), op_def<Sin>(), op_def<Cos>()};
+const OpFamily kFamily{op_def<Neg>(),        op_def<Abs>(),  op_def<Sign>(),  op_def<Exp>(),
+                       op_def<Log>(),        op_def<Sqrt>(), op_def<Rsqrt>(), op_def<Square>(),
+                       op_def<Reciprocal>(), op_def<Sin>(),  op_def<Cos>()};
 
 }  // namespace
 

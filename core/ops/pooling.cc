@@ -16,7 +16,9 @@ Shape spread(std::string_view op, const char* name, const Shape& given, size_t s
 }
 
 kernels::PoolParams params_of(std::string_view op, const MaxPoolAttrs& a, size_t spatial) {
-  kernels::PoolParams p{spread(op, "kernel_size", a.kernel_size, spatial), {}, spread(op, "padding", a.padding, spatial),
+  kernels::PoolParams p{spread(op, "kernel_size", a.kernel_size, spatial),
+                        {},
+                        spread(op, "padding", a.padding, spatial),
                         spread(op, "dilation", a.dilation, spatial)};
   p.stride = a.stride.empty() ? p.kernel : spread(op, "stride", a.stride, spatial);
   constexpr int64_t kMost = int64_t{1} << 40;  // sums of two, and products with small numbers, do not overflow
@@ -26,7 +28,8 @@ kernels::PoolParams params_of(std::string_view op, const MaxPoolAttrs& a, size_t
     if (p.dilation[i] < 1) fail(op, ": dilation should be greater than zero, but got ", to_string(p.dilation));
     int64_t window = 0;
     if (__builtin_mul_overflow(p.dilation[i], p.kernel[i] - 1, &window) || window >= kMost || p.stride[i] > kMost) {
-      fail(op, ": kernel size ", p.kernel[i], ", dilation ", p.dilation[i], " or stride ", p.stride[i], " is too large");
+      fail(op, ": kernel size ", p.kernel[i], ", dilation ", p.dilation[i], " or stride ", p.stride[i],
+           " is too large");
     }
     if (p.padding[i] < 0 || p.padding[i] > (window + 1) / 2) {
       fail(op, ": pad should be at most half of effective kernel size, but got pad=", p.padding[i],

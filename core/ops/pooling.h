@@ -12,11 +12,12 @@ struct MaxPoolAttrs {
   Shape dilation{1};
   bool ceil_mode = false;
   static constexpr auto fields() {
-    return std::tuple{required_field("kernel_size", &MaxPoolAttrs::kernel_size, "size of the window"),
-                      field("stride", &MaxPoolAttrs::stride, "step of the window; none: kernel_size"),
-                      field("padding", &MaxPoolAttrs::padding, "minus infinity added on both sides; at most half a window"),
-                      field("dilation", &MaxPoolAttrs::dilation, "distance between the window's elements"),
-                      field("ceil_mode", &MaxPoolAttrs::ceil_mode, "windows may hang over the end")};
+    return std::tuple{
+        required_field("kernel_size", &MaxPoolAttrs::kernel_size, "size of the window"),
+        field("stride", &MaxPoolAttrs::stride, "step of the window; none: kernel_size"),
+        field("padding", &MaxPoolAttrs::padding, "minus infinity added on both sides; at most half a window"),
+        field("dilation", &MaxPoolAttrs::dilation, "distance between the window's elements"),
+        field("ceil_mode", &MaxPoolAttrs::ceil_mode, "windows may hang over the end")};
   }
 };
 

@@ -29,8 +29,8 @@ struct Mm {
     }
     check_same_dtype(name, in[0], in[1]);
     if (in[0].size(1) != in[1].size(0)) {
-      fail("mm: mat1 and mat2 shapes cannot be multiplied (", in[0].size(0), "x", in[0].size(1), " and ",
-           in[1].size(0), "x", in[1].size(1), ")");
+      fail("mm: mat1 and mat2 shapes cannot be multiplied (", in[0].size(0), "x", in[0].size(1), " and ", in[1].size(0),
+           "x", in[1].size(1), ")");
     }
     return {{in[0].dtype, {in[0].size(0), in[1].size(1)}}};
   }
@@ -158,6 +158,8 @@ const OpFamily kFamily{op_def<Mm>(), op_def<Bmm>(), op_def<Matmul>(), op_def<Lin
 Tensor mm(const Tensor& x, const Tensor& mat2) { return apply<Mm>({}, {x, mat2}); }
 Tensor bmm(const Tensor& x, const Tensor& mat2) { return apply<Bmm>({}, {x, mat2}); }
 Tensor matmul(const Tensor& x, const Tensor& other) { return apply<Matmul>({}, {x, other}); }
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) { return apply<Linear>({}, {x, weight, bias}); }
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  return apply<Linear>({}, {x, weight, bias});
+}
 
 }  // namespace tapewire

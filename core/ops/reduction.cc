@@ -73,8 +73,9 @@ struct Argmax {
   static constexpr std::array inputs{input("input")};
   static TensorSpecs infer(const Attrs& a, Specs in) {
     if (in[0].numel() == 0 && !a.dim) {
-      fail("argmax: Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
-           "'dim' argument.");
+      fail(
+          "argmax: Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+          "'dim' argument.");
     }
     if (!a.dim) return {{DType::kInt64, a.keepdim ? Shape(in[0].sizes.size(), 1) : Shape{}}};
     const int64_t dim = wrap_dim(name, *a.dim, in[0].dim());

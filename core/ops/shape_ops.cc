@@ -21,7 +21,8 @@ void check_bounds(std::string_view op, const AsStridedAttrs& a, int64_t numel) {
   const bool empty = numel_of(a.size) == 0;
   int64_t last = a.storage_offset;
   for (size_t i = 0; i < a.size.size(); ++i) {
-    if (a.stride[i] < 0) fail(op, ": Negative strides are not supported at the moment, got strides: ", to_string(a.stride));
+    if (a.stride[i] < 0)
+      fail(op, ": Negative strides are not supported at the moment, got strides: ", to_string(a.stride));
     if (empty) continue;
     int64_t reach = 0;
     if (__builtin_mul_overflow(a.size[i] - 1, a.stride[i], &reach) || __builtin_add_overflow(last, reach, &last)) {
@@ -68,7 +69,8 @@ struct Flatten {
     if (x.dim() == 0) return reshape(x, {1});
     if (start == end) return x;
     Shape sizes(x.sizes().begin(), x.sizes().begin() + start);
-    sizes.push_back(numel_of(Ints(x.sizes()).subspan(static_cast<size_t>(start), static_cast<size_t>(end - start + 1))));
+    sizes.push_back(
+        numel_of(Ints(x.sizes()).subspan(static_cast<size_t>(start), static_cast<size_t>(end - start + 1))));
     sizes.insert(sizes.end(), x.sizes().begin() + end + 1, x.sizes().end());
     return reshape(x, sizes);
   }
@@ -108,7 +110,8 @@ struct Permute {
   static Tensors vjp(const Attrs& a, const Vjp& v) {
     Shape inverse(a.dims.size());
     for (size_t i = 0; i < a.dims.size(); ++i) {
-      inverse[static_cast<size_t>(wrap_dim(name, a.dims[i], static_cast<int64_t>(a.dims.size())))] = static_cast<int64_t>(i);
+      inverse[static_cast<size_t>(wrap_dim(name, a.dims[i], static_cast<int64_t>(a.dims.size())))] =
+          static_cast<int64_t>(i);
     }
     return {permute(v.grad(), inverse)};
   }
@@ -167,11 +170,11 @@ Geometry strided(const AsStridedAttrs& a) { return {a.size, a.stride, a.storage_
 struct AsStridedBackwardAttrs : AsStridedAttrs {
   Shape input_size;
   static constexpr auto fields() {
-    return std::tuple_cat(std::tuple{field("input_size", &AsStridedBackwardAttrs::input_size, "of as_strided's input")},
-                          std::tuple{field("size", &AsStridedBackwardAttrs::size, "sizes of the view"),
-                                     field("stride", &AsStridedBackwardAttrs::stride, "strides in elements"),
-                                     field("storage_offset", &AsStridedBackwardAttrs::storage_offset,
-                                           "elements after input's first")});
+    return std::tuple_cat(
+        std::tuple{field("input_size", &AsStridedBackwardAttrs::input_size, "of as_strided's input")},
+        std::tuple{field("size", &AsStridedBackwardAttrs::size, "sizes of the view"),
+                   field("stride", &AsStridedBackwardAttrs::stride, "strides in elements"),
+                   field("storage_offset", &AsStridedBackwardAttrs::storage_offset, "elements after input's first")});
   }
 };
 
@@ -332,11 +335,25 @@ struct Size {
   }
 };
 
-const OpFamily kFamily{op_def<View>(),      op_def<Reshape>(),   op_def<Flatten>(),           op_def<Expand>(),
-                       op_def<ExpandAs>(),  op_def<ViewAs>(),    op_def<Permute>(),           op_def<Transpose>(),
-                       op_def<T>(),         op_def<Unsqueeze>(), op_def<Squeeze>(),           op_def<Alias>(),
-                       op_def<AsStrided>(), op_def<AsStridedBackward>(), op_def<AsStridedScatter>(),
-                       op_def<Clone>(),     op_def<Contiguous>(), op_def<CastTo>(),           op_def<To>(),
+const OpFamily kFamily{op_def<View>(),
+                       op_def<Reshape>(),
+                       op_def<Flatten>(),
+                       op_def<Expand>(),
+                       op_def<ExpandAs>(),
+                       op_def<ViewAs>(),
+                       op_def<Permute>(),
+                       op_def<Transpose>(),
+                       op_def<T>(),
+                       op_def<Unsqueeze>(),
+                       op_def<Squeeze>(),
+                       op_def<Alias>(),
+                       op_def<AsStrided>(),
+                       op_def<AsStridedBackward>(),
+                       op_def<AsStridedScatter>(),
+                       op_def<Clone>(),
+                       op_def<Contiguous>(),
+                       op_def<CastTo>(),
+                       op_def<To>(),
                        op_def<Size>()};
 
 AsStridedAttrs attrs_of(const Geometry& g) { return {g.sizes, g.strides, g.offset}; }

@@ -11,7 +11,9 @@ namespace tapewire {
 
 struct ShapeAttrs {
   Shape shape;
-  static constexpr auto fields() { return std::tuple{required_field("shape", &ShapeAttrs::shape, "sizes; one may be -1")}; }
+  static constexpr auto fields() {
+    return std::tuple{required_field("shape", &ShapeAttrs::shape, "sizes; one may be -1")};
+  }
 };
 struct SizeAttrs {
   Shape size;
@@ -41,7 +43,9 @@ struct DimsAttrs {
 };
 struct DimAttrs {
   int64_t dim = 0;
-  static constexpr auto fields() { return std::tuple{required_field("dim", &DimAttrs::dim, "dimension; negative from the end")}; }
+  static constexpr auto fields() {
+    return std::tuple{required_field("dim", &DimAttrs::dim, "dimension; negative from the end")};
+  }
 };
 struct OptionalDimAttrs {
   std::optional<int64_t> dim;
@@ -66,7 +70,9 @@ struct AsStridedAttrs {
 Tensor view(const Tensor& x, Ints sizes);
 Tensor reshape(const Tensor& x, Ints sizes);
 inline Tensor view(const Tensor& x, std::initializer_list<int64_t> s) { return view(x, Ints(s.begin(), s.size())); }
-inline Tensor reshape(const Tensor& x, std::initializer_list<int64_t> s) { return reshape(x, Ints(s.begin(), s.size())); }
+inline Tensor reshape(const Tensor& x, std::initializer_list<int64_t> s) {
+  return reshape(x, Ints(s.begin(), s.size()));
+}
 /// Dimensions start_dim..end_dim become one.
 Tensor flatten(const Tensor& x, const FlattenAttrs& attrs = {});
 /// Views: expand repeats one-long dimensions with stride 0.
@@ -74,7 +80,9 @@ Tensor expand(const Tensor& x, Ints sizes);
 inline Tensor expand(const Tensor& x, std::initializer_list<int64_t> s) { return expand(x, Ints(s.begin(), s.size())); }
 Tensor expand_as(const Tensor& x, const Tensor& other);
 Tensor permute(const Tensor& x, Ints dims);
-inline Tensor permute(const Tensor& x, std::initializer_list<int64_t> d) { return permute(x, Ints(d.begin(), d.size())); }
+inline Tensor permute(const Tensor& x, std::initializer_list<int64_t> d) {
+  return permute(x, Ints(d.begin(), d.size()));
+}
 Tensor transpose(const Tensor& x, int64_t dim0, int64_t dim1);
 /// Of a matrix; vectors and scalars stay.
 Tensor t(const Tensor& x);

@@ -121,8 +121,9 @@ std::vector<AttributeInfo> attribute_infos() {
   return rows;
 }
 
-/// Sets the fields of `out` that `attributes` name. Every fault (an unknown name with a suggestion, a value of the wrong
-/// kind, a required one that is missing) is added to `faults` as one line; fields without fault are set all the same.
+/// Sets the fields of `out` that `attributes` name. Every fault (an unknown name with a suggestion, a value of the
+/// wrong kind, a required one that is missing) is added to `faults` as one line; fields without fault are set all the
+/// same.
 template <Described T>
 void parse_attributes(const AttributeMap& attributes, T& out, std::vector<std::string>& faults) {
   constexpr size_t kCount = std::tuple_size_v<decltype(T::fields())>;

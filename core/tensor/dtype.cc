@@ -36,12 +36,18 @@ DType promote(DType a, DType b) {
   // bool < uint8 < int32 < int64 < float32 < float64: with no signed 8-bit type the lattice is a line.
   const auto rank = [](DType d) {
     switch (d) {
-      case DType::kBool: return 0;
-      case DType::kUInt8: return 1;
-      case DType::kInt32: return 2;
-      case DType::kInt64: return 3;
-      case DType::kFloat32: return 4;
-      default: return 5;
+      case DType::kBool:
+        return 0;
+      case DType::kUInt8:
+        return 1;
+      case DType::kInt32:
+        return 2;
+      case DType::kInt64:
+        return 3;
+      case DType::kFloat32:
+        return 4;
+      default:
+        return 5;
     }
   };
   return rank(a) >= rank(b) ? a : b;

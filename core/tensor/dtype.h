@@ -22,10 +22,13 @@ bool parse_dtype(std::string_view name, DType& dtype);
 constexpr size_t size_of(DType dtype) {
   switch (dtype) {
     case DType::kFloat64:
-    case DType::kInt64: return 8;
+    case DType::kInt64:
+      return 8;
     case DType::kFloat32:
-    case DType::kInt32: return 4;
-    default: return 1;
+    case DType::kInt32:
+      return 4;
+    default:
+      return 1;
   }
 }
 constexpr bool is_floating(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kFloat64; }
@@ -44,11 +47,16 @@ struct TypeTag {
 
 template <class T>
 constexpr DType dtype_for() {
-  if constexpr (std::is_same_v<T, float>) return DType::kFloat32;
-  else if constexpr (std::is_same_v<T, double>) return DType::kFloat64;
-  else if constexpr (std::is_same_v<T, int64_t>) return DType::kInt64;
-  else if constexpr (std::is_same_v<T, int32_t>) return DType::kInt32;
-  else if constexpr (std::is_same_v<T, uint8_t>) return DType::kUInt8;
+  if constexpr (std::is_same_v<T, float>)
+    return DType::kFloat32;
+  else if constexpr (std::is_same_v<T, double>)
+    return DType::kFloat64;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return DType::kInt64;
+  else if constexpr (std::is_same_v<T, int32_t>)
+    return DType::kInt32;
+  else if constexpr (std::is_same_v<T, uint8_t>)
+    return DType::kUInt8;
   else {
     static_assert(std::is_same_v<T, bool>, "not an element type");
     return DType::kBool;
@@ -59,12 +67,18 @@ constexpr DType dtype_for() {
 template <class F>
 decltype(auto) dispatch_all(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::kFloat32: return f(TypeTag<float>{});
-    case DType::kFloat64: return f(TypeTag<double>{});
-    case DType::kInt64: return f(TypeTag<int64_t>{});
-    case DType::kInt32: return f(TypeTag<int32_t>{});
-    case DType::kUInt8: return f(TypeTag<uint8_t>{});
-    case DType::kBool: return f(TypeTag<bool>{});
+    case DType::kFloat32:
+      return f(TypeTag<float>{});
+    case DType::kFloat64:
+      return f(TypeTag<double>{});
+    case DType::kInt64:
+      return f(TypeTag<int64_t>{});
+    case DType::kInt32:
+      return f(TypeTag<int32_t>{});
+    case DType::kUInt8:
+      return f(TypeTag<uint8_t>{});
+    case DType::kBool:
+      return f(TypeTag<bool>{});
   }
   fail_internal("dispatch_all: no such dtype");
 }
@@ -73,12 +87,18 @@ decltype(auto) dispatch_all(DType dtype, F&& f) {
 template <class F>
 decltype(auto) dispatch_numeric(std::string_view op, DType dtype, F&& f) {
   switch (dtype) {
-    case DType::kFloat32: return f(TypeTag<float>{});
-    case DType::kFloat64: return f(TypeTag<double>{});
-    case DType::kInt64: return f(TypeTag<int64_t>{});
-    case DType::kInt32: return f(TypeTag<int32_t>{});
-    case DType::kUInt8: return f(TypeTag<uint8_t>{});
-    case DType::kBool: break;
+    case DType::kFloat32:
+      return f(TypeTag<float>{});
+    case DType::kFloat64:
+      return f(TypeTag<double>{});
+    case DType::kInt64:
+      return f(TypeTag<int64_t>{});
+    case DType::kInt32:
+      return f(TypeTag<int32_t>{});
+    case DType::kUInt8:
+      return f(TypeTag<uint8_t>{});
+    case DType::kBool:
+      break;
   }
   fail(op, ": not implemented for dtype ", name_of(dtype));
 }

@@ -58,8 +58,8 @@ Shape broadcast_shapes(std::string_view op, Ints a, Ints b) {
     const int64_t x = back <= a.size() ? a[a.size() - back] : 1;
     const int64_t y = back <= b.size() ? b[b.size() - back] : 1;
     if (x != y && x != 1 && y != 1) {
-      fail(op, ": The size of tensor a (", x, ") must match the size of tensor b (", y,
-           ") at non-singleton dimension ", dims - back, " (shapes ", to_string(a), " and ", to_string(b), ")");
+      fail(op, ": The size of tensor a (", x, ") must match the size of tensor b (", y, ") at non-singleton dimension ",
+           dims - back, " (shapes ", to_string(a), " and ", to_string(b), ")");
     }
     out[dims - back] = x == 1 ? y : x;
   }

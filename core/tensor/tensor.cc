@@ -109,8 +109,8 @@ std::string to_string(const Tensor& tensor) {
   return str_cat(to_string(tensor.spec()), "{", absl::StrJoin(values, ", "), cut ? ", ..." : "", "}");
 }
 
-#define TW_INSTANTIATE(T)                                          \
-  template Tensor Tensor::of<T>(std::span<const T>, Ints);         \
+#define TW_INSTANTIATE(T)                                  \
+  template Tensor Tensor::of<T>(std::span<const T>, Ints); \
   template std::vector<T> Tensor::to_vector<T>() const;
 TW_INSTANTIATE(float)
 TW_INSTANTIATE(double)

@@ -135,9 +135,7 @@ class Tensor {
   const void* raw_data() const {
     return std::as_const(*impl_->storage).data() + static_cast<size_t>(offset()) * itemsize();
   }
-  void* mutable_raw_data() const {
-    return impl_->storage->mutable_data() + static_cast<size_t>(offset()) * itemsize();
-  }
+  void* mutable_raw_data() const { return impl_->storage->mutable_data() + static_cast<size_t>(offset()) * itemsize(); }
 
   /// The one element, converted. Throws when there is not exactly one.
   template <class T>

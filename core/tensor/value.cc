@@ -15,7 +15,8 @@ std::string python_float(double v) {
   if (std::isinf(v)) return v > 0 ? "inf" : "-inf";
   std::array<char, 32> text;
   const double size = std::abs(v);
-  const auto format = size != 0 && (size < 1e-4 || size >= 1e16) ? std::chars_format::scientific : std::chars_format::fixed;
+  const auto format =
+      size != 0 && (size < 1e-4 || size >= 1e16) ? std::chars_format::scientific : std::chars_format::fixed;
   const auto end = std::to_chars(text.data(), text.data() + text.size(), v, format).ptr;
   std::string out(text.data(), end);
   if (out.find_first_of(".e") == std::string::npos) out += ".0";
@@ -25,9 +26,12 @@ std::string python_float(double v) {
 }  // namespace
 
 Value::Value(const Scalar& v) {
-  if (v.is_bool()) kind_ = v.to<bool>();
-  else if (v.is_int()) kind_ = v.to<int64_t>();
-  else kind_ = v.to<double>();
+  if (v.is_bool())
+    kind_ = v.to<bool>();
+  else if (v.is_int())
+    kind_ = v.to<int64_t>();
+  else
+    kind_ = v.to<double>();
 }
 
 template <class T>

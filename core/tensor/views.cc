@@ -75,24 +75,27 @@ Geometry view(const Geometry& from, Ints sizes) {
   Shape full = infer_size("view", sizes, numel_of(from.sizes));
   std::optional<Shape> strides = view_strides(from, full);
   if (!strides) {
-    fail("view: view size is not compatible with input tensor's size and stride (at least one dimension spans across "
-         "two contiguous subspaces). Use .reshape(...) instead. Input ",
-         to_string(from.sizes), " with strides ", to_string(from.strides), ", asked for ", to_string(sizes));
+    fail(
+        "view: view size is not compatible with input tensor's size and stride (at least one dimension spans across "
+        "two contiguous subspaces). Use .reshape(...) instead. Input ",
+        to_string(from.sizes), " with strides ", to_string(from.strides), ", asked for ", to_string(sizes));
   }
   return {std::move(full), std::move(*strides), from.offset};
 }
 
 Geometry permute(const Geometry& from, Ints dims) {
   if (static_cast<int64_t>(dims.size()) != dims_of(from)) {
-    fail("permute: number of dimensions in the tensor input does not match the length of the desired ordering of "
-         "dimensions i.e. input.dim() = ",
-         dims_of(from), " is not equal to len(dims) = ", dims.size());
+    fail(
+        "permute: number of dimensions in the tensor input does not match the length of the desired ordering of "
+        "dimensions i.e. input.dim() = ",
+        dims_of(from), " is not equal to len(dims) = ", dims.size());
   }
   Geometry out{{}, {}, from.offset};
   Shape seen;
   for (const int64_t raw : dims) {
     const int64_t d = wrap_dim("permute", raw, dims_of(from));
-    if (std::ranges::find(seen, d) != seen.end()) fail("permute: duplicate dims are not allowed, got ", to_string(dims));
+    if (std::ranges::find(seen, d) != seen.end())
+      fail("permute: duplicate dims are not allowed, got ", to_string(dims));
     seen.push_back(d);
     out.sizes.push_back(from.sizes[static_cast<size_t>(d)]);
     out.strides.push_back(from.strides[static_cast<size_t>(d)]);
@@ -138,9 +141,9 @@ Geometry expand(std::string_view op, const Geometry& from, Ints sizes) {
       out.strides[i] = target == size ? from.strides[i - added] : 0;
     } else {
       // A new dimension: it repeats, unless one long, where PyTorch gives it the stride it would have.
-      out.strides[i] = target == 1 ? out.sizes[i + 1 < sizes.size() ? i + 1 : i] *
-                                         (i + 1 < sizes.size() ? out.strides[i + 1] : 1)
-                                   : 0;
+      out.strides[i] =
+          target == 1 ? out.sizes[i + 1 < sizes.size() ? i + 1 : i] * (i + 1 < sizes.size() ? out.strides[i + 1] : 1)
+                      : 0;
     }
   }
   return out;

@@ -29,7 +29,6 @@ struct HookEvent {
   std::string path;
   HookKind kind = HookKind::kForward;
   int64_t step = 0;
-  int64_t sequence = 0;
   std::chrono::system_clock::time_point time;
   std::vector<ObservedTensor> tensors;
 };

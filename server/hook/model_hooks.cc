@@ -86,12 +86,12 @@ void ModelHooks::attach(LiveModel& model, Entry& entry) {
       put_on_module(model, model.require_module_at(path, "hook.target"), path, entry);
       continue;
     }
-    entry.handles.push_back(register_hook(
-        model.require_parameter(path, "hook.target"),
-        [self = weak_from_this(), &model, info = entry.info, path](const Tensor& grad) {
-          if (const auto hooks = self.lock()) hooks->fire(model, info, path, {{"grad", grad}});
-          return Tensor();
-        }));
+    entry.handles.push_back(
+        register_hook(model.require_parameter(path, "hook.target"),
+                      [self = weak_from_this(), &model, info = entry.info, path](const Tensor& grad) {
+                        if (const auto hooks = self.lock()) hooks->fire(model, info, path, {{"grad", grad}});
+                        return Tensor();
+                      }));
   }
 }
 
@@ -112,9 +112,12 @@ void ModelHooks::put_on_module(const LiveModel& model, Module& module, const std
       break;
     case HookKind::kForward:
       entry.handles.push_back(module.register_forward_hook(
-          [show](Module&, const Args&, const Value& output) {
-            show(top_level("output", output.is_tuple() ? std::span<const Value>(output.tuple())
-                                                       : std::span<const Value>(&output, 1)));
+          [show](Module&, const Args& args, const Value& output) {
+            Named both = top_level("input", args.positional);
+            const Named out = top_level("output", output.is_tuple() ? std::span<const Value>(output.tuple())
+                                                                    : std::span<const Value>(&output, 1));
+            both.insert(both.end(), out.begin(), out.end());
+            show(both);
             return std::optional<Value>();
           },
           prepend));
@@ -138,13 +141,13 @@ void ModelHooks::put_on_module(const LiveModel& model, Module& module, const std
           },
           prepend));
       break;
-    case HookKind::kTensor: fail_internal("a tensor hook is not put on a module");
+    case HookKind::kTensor:
+      fail_internal("a tensor hook is not put on a module");
   }
 }
 
 void ModelHooks::fire(const LiveModel& model, const HookInfo& info, const std::string& path, const Named& tensors) {
   if (model.step_count() % std::max<int64_t>(info.spec.every_n_steps, 1) != 0 || expired(info)) return;
-  const int64_t sequence = sequence_.fetch_add(1, std::memory_order_relaxed) + 1;
   std::vector<std::shared_ptr<Watcher>> listening;
   {
     MutexLock lock(mutex_);
@@ -159,7 +162,6 @@ void ModelHooks::fire(const LiveModel& model, const HookInfo& info, const std::s
   event->path = path;
   event->kind = info.spec.kind;
   event->step = model.step_count();
-  event->sequence = sequence;
   event->time = std::chrono::system_clock::now();
   for (const auto& [name, tensor] : tensors) event->tensors.push_back(observe(name, tensor, info.spec.observe));
   for (const auto& watcher : listening) {

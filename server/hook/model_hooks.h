@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -79,7 +78,6 @@ class ModelHooks : public std::enable_shared_from_this<ModelHooks> {
 
   const int64_t max_hooks_;
   const std::shared_ptr<ModelMetrics> metrics_;
-  std::atomic<int64_t> sequence_{0};
   mutable Mutex mutex_;
   std::vector<std::shared_ptr<Entry>> hooks_ TW_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Watcher>> watchers_ TW_GUARDED_BY(mutex_);

@@ -6,10 +6,12 @@ namespace tapewire {
 
 int64_t Watcher::push(std::shared_ptr<const HookEvent> event) {
   int64_t lost = 0;
-  std::function<void()> news;
+  News news;
+  std::optional<absl::Status> end;
   {
     MutexLock lock(mutex_);
     if (end_) return 0;
+    ++sequence_;
     if (events_.size() >= options_.buffer_events) {
       ++dropped_;
       lost = 1;
@@ -20,40 +22,52 @@ int64_t Watcher::push(std::shared_ptr<const HookEvent> event) {
         events_.pop_front();
       }
     }
-    if (!end_) events_.push_back(std::move(event));
-    news = news_;
+    end = end_;
+    if (end) {
+      news.swap(news_);
+    } else {
+      events_.push_back({std::move(event), sequence_});
+      news = news_;
+    }
   }
-  if (news) news();
+  if (news) news(end);
   return lost;
 }
 
 std::optional<Watcher::Next> Watcher::pop() {
   MutexLock lock(mutex_);
   if (events_.empty()) return std::nullopt;
-  Next next{std::move(events_.front()), dropped_};
+  Next next = std::move(events_.front());
   events_.pop_front();
+  next.dropped = dropped_;
   return next;
 }
 
 void Watcher::finish(absl::Status status) {
-  std::function<void()> news;
+  News news;
   {
     MutexLock lock(mutex_);
     if (end_) return;
-    end_ = std::move(status);
-    news = news_;
+    end_ = status;
+    news.swap(news_);
   }
-  if (news) news();
+  if (news) news(std::move(status));
 }
 
 std::optional<absl::Status> Watcher::finished() const {
   MutexLock lock(mutex_);
-  return events_.empty() ? end_ : std::nullopt;
+  return end_;
 }
 
-void Watcher::on_news(std::function<void()> callback) {
-  MutexLock lock(mutex_);
-  news_ = std::move(callback);
+void Watcher::on_news(News callback) {
+  std::optional<absl::Status> end;
+  {
+    MutexLock lock(mutex_);
+    end = end_;
+    if (!end) news_ = callback;
+    if (!end && events_.empty()) return;
+  }
+  callback(end);
 }
 
 }  // namespace tapewire

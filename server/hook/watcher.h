@@ -26,8 +26,11 @@ class Watcher {
   };
   struct Next {
     std::shared_ptr<const HookEvent> event;
-    int64_t dropped = 0;  // so far
+    int64_t sequence = 0;  // of this watcher's events, from 1 on
+    int64_t dropped = 0;   // so far
   };
+
+  using News = std::function<void(const std::optional<absl::Status>& end)>;
 
   explicit Watcher(Options options) : options_(std::move(options)) {}
 
@@ -38,20 +41,22 @@ class Watcher {
   int64_t push(std::shared_ptr<const HookEvent> event) TW_EXCLUDES(mutex_);
   /// The oldest event, if there is one.
   std::optional<Next> pop() TW_EXCLUDES(mutex_);
-  /// Ends the watch: pop gives what is left, and then finished() says why. Only the first call counts.
+  /// Ends the watch: nothing is added any more, pop gives what is left. Only the first call counts.
   void finish(absl::Status status) TW_EXCLUDES(mutex_);
-  /// Why the watch ended, once no event is left.
+  /// Why the watch ended, if it has.
   std::optional<absl::Status> finished() const TW_EXCLUDES(mutex_);
-  /// Called, from any thread and outside the lock, whenever pop or finished may have news. Set once, before use.
-  void on_news(std::function<void()> callback) TW_EXCLUDES(mutex_);
+  /// Calls back, from any thread and outside the lock: without a status whenever there are events; with one, and for
+  /// the last time, when the watch ended. At once if there is news already. The callback is let go at the end.
+  void on_news(News callback) TW_EXCLUDES(mutex_);
 
  private:
   const Options options_;
   mutable Mutex mutex_;
-  std::deque<std::shared_ptr<const HookEvent>> events_ TW_GUARDED_BY(mutex_);
+  std::deque<Next> events_ TW_GUARDED_BY(mutex_);
+  int64_t sequence_ TW_GUARDED_BY(mutex_) = 0;
   int64_t dropped_ TW_GUARDED_BY(mutex_) = 0;
   std::optional<absl::Status> end_ TW_GUARDED_BY(mutex_);
-  std::function<void()> news_ TW_GUARDED_BY(mutex_);
+  News news_ TW_GUARDED_BY(mutex_);
 };
 
 }  // namespace tapewire

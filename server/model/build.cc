@@ -50,12 +50,13 @@ class TreeBuilder {
     const std::string& path = m.path();
     const auto segments = 1 + std::ranges::count(path, '.');
     if (segments > limits_.max_path_segments) {
-      faults_.push_back(str_cat(where, ".path ", quoted(path, 40), ": ", segments, " segments; at most ",
-                                limits_.max_path_segments));
+      faults_.push_back(
+          str_cat(where, ".path ", quoted(path, 40), ": ", segments, " segments; at most ", limits_.max_path_segments));
       return;
     }
     if (path.empty() != (index == 0)) {
-      faults_.push_back(str_cat(where, ": the first module, and only it, is the root with path \"\", got ", quoted(path)));
+      faults_.push_back(
+          str_cat(where, ": the first module, and only it, is the root with path \"\", got ", quoted(path)));
       if (index != 0) return;
     }
     if (modules_.contains(path)) {
@@ -80,7 +81,8 @@ class TreeBuilder {
     const std::string parent_path = dot == std::string::npos ? "" : path.substr(0, dot);
     const auto found = modules_.find(parent_path);
     if (found == modules_.end()) {
-      faults_.push_back(str_cat(where, " ", quoted(path), ": its parent ", quoted(parent_path), " is not listed before it"));
+      faults_.push_back(
+          str_cat(where, " ", quoted(path), ": its parent ", quoted(parent_path), " is not listed before it"));
       return false;
     }
     const std::string_view type = found->second->type();
@@ -94,8 +96,10 @@ class TreeBuilder {
   }
 
   std::shared_ptr<Module> shared(const v1::ModuleSpec& m, const std::string& where) {
-    if (!m.type().empty() || m.attributes_size() > 0 || m.parameters_size() > 0 || m.buffers_size() > 0 || m.has_forward()) {
-      faults_.push_back(str_cat(place(m.path()), ": ", where, ": same_as stands alone; type, attributes and the rest stay empty"));
+    if (!m.type().empty() || m.attributes_size() > 0 || m.parameters_size() > 0 || m.buffers_size() > 0 ||
+        m.has_forward()) {
+      faults_.push_back(
+          str_cat(place(m.path()), ": ", where, ": same_as stands alone; type, attributes and the rest stay empty"));
     }
     const auto found = modules_.find(m.same_as());
     if (found == modules_.end()) {
@@ -103,7 +107,8 @@ class TreeBuilder {
       return nullptr;
     }
     if (m.path().starts_with(m.same_as().empty() ? "" : m.same_as() + ".")) {
-      faults_.push_back(str_cat(place(m.path()), ": same_as ", quoted(m.same_as()), " would make a module its own descendant"));
+      faults_.push_back(
+          str_cat(place(m.path()), ": same_as ", quoted(m.same_as()), " would make a module its own descendant"));
       return nullptr;
     }
     return found->second;
@@ -115,7 +120,8 @@ class TreeBuilder {
     const AttributeMap attributes = to_attributes(m.attributes(), limits_, at, faults_);
     if (m.type() == "Graph") return make_graph(m, attributes);
     if (m.parameters_size() > 0 || m.buffers_size() > 0 || m.has_forward()) {
-      faults_.push_back(str_cat(at, ": parameters, buffers and forward are of a Graph only, this is a ", quoted(m.type())));
+      faults_.push_back(
+          str_cat(at, ": parameters, buffers and forward are of a Graph only, this is a ", quoted(m.type())));
     }
     try {
       const ModuleDef& def = require_module(m.type(), ModuleKind::kModule);
@@ -133,7 +139,8 @@ class TreeBuilder {
 
   std::shared_ptr<Module> make_graph(const v1::ModuleSpec& m, const AttributeMap& attributes) {
     const std::string at = place(m.path());
-    if (!attributes.empty()) faults_.push_back(str_cat(at, ": a Graph has no attributes, got ", quoted(attributes.begin()->first)));
+    if (!attributes.empty())
+      faults_.push_back(str_cat(at, ": a Graph has no attributes, got ", quoted(attributes.begin()->first)));
     if (!m.has_forward()) faults_.push_back(str_cat(at, ": a Graph needs a forward"));
     auto graph = std::make_shared<GraphModule>(to_graph(m.forward(), limits_, str_cat(at, ": forward"), faults_));
     for (int i = 0; i < m.parameters_size(); ++i) add_parameter(*graph, m.path(), m.parameters(i));
@@ -166,7 +173,8 @@ class TreeBuilder {
   void add_buffer(Module& module, const std::string& path, const v1::BufferSpec& b) {
     const std::string full = path.empty() ? b.name() : str_cat(path, ".", b.name());
     try {
-      module.register_buffer(b.name(), initial(b.dtype(), b.shape(), b.has_init() ? &b.init() : nullptr, full), !b.transient());
+      module.register_buffer(b.name(), initial(b.dtype(), b.shape(), b.has_init() ? &b.init() : nullptr, full),
+                             !b.transient());
     } catch (const Error& error) {
       if (error.code() != absl::StatusCode::kInvalidArgument) throw error.within(full);
       faults_.push_back(str_cat(place(full), ": ", error.message()));
@@ -181,8 +189,8 @@ class TreeBuilder {
     if (!own.empty()) fail(own[0]);
     const Shape sizes(shape.begin(), shape.end());
     if (numel_of(sizes) > limits_.max_tensor_bytes / static_cast<int64_t>(size_of(dtype))) {
-      fail_with(absl::StatusCode::kResourceExhausted, at, ": ", name_of(dtype), to_string(sizes), " is over the limit of ",
-                limits_.max_tensor_bytes, " bytes a tensor (--max_tensor_bytes)");
+      fail_with(absl::StatusCode::kResourceExhausted, at, ": ", name_of(dtype), to_string(sizes),
+                " is over the limit of ", limits_.max_tensor_bytes, " bytes a tensor (--max_tensor_bytes)");
     }
     if (init != nullptr && init->has_value()) {
       v1::Literal literal;
@@ -211,8 +219,8 @@ class TreeBuilder {
   std::vector<std::pair<std::string, std::shared_ptr<GraphModule>>> graphs_;
 };
 
-std::vector<PortSpec> read_ports(const google::protobuf::RepeatedPtrField<v1::TensorSpec>& specs, const std::string& what,
-                                 std::vector<std::string>& faults) {
+std::vector<PortSpec> read_ports(const google::protobuf::RepeatedPtrField<v1::TensorSpec>& specs,
+                                 const std::string& what, std::vector<std::string>& faults) {
   std::vector<PortSpec> out;
   for (int i = 0; i < specs.size(); ++i) {
     const std::string at = str_cat(what, "s[", i, "]");
@@ -222,7 +230,8 @@ std::vector<PortSpec> read_ports(const google::protobuf::RepeatedPtrField<v1::Te
       faults.push_back(str_cat(at, ": name ", quoted(port.name), " is given twice"));
     }
     port.dtype = dtype_of(specs[i].dtype(), str_cat(at, ".dtype"), faults);
-    if (static_cast<int64_t>(port.shape.size()) > kMaxDims) faults.push_back(str_cat(at, ": ", port.shape.size(), " dimensions; at most ", kMaxDims));
+    if (static_cast<int64_t>(port.shape.size()) > kMaxDims)
+      faults.push_back(str_cat(at, ": ", port.shape.size(), " dimensions; at most ", kMaxDims));
     for (const int64_t size : port.shape) {
       if (size < -1) faults.push_back(str_cat(at, ": size ", size, " in its shape; -1 stands for any"));
     }
@@ -281,7 +290,8 @@ void collecting(const std::string& at, std::vector<std::string>& faults, Build&&
 }  // namespace
 
 BuiltLoss build_loss(const v1::LossSpec& spec, const DefinitionLimits& limits, const std::string& path) {
-  if (spec.has_graph()) fail_with(absl::StatusCode::kUnimplemented, path, ".graph: a loss as a graph is not served by this version");
+  if (spec.has_graph())
+    fail_with(absl::StatusCode::kUnimplemented, path, ".graph: a loss as a graph is not served by this version");
   std::vector<std::string> own;
   const AttributeMap attributes = to_attributes(spec.attributes(), limits, path, own);
   const ModuleDef& def = [&]() -> const ModuleDef& {
@@ -331,7 +341,8 @@ ModelParts build_model(const v1::ModelSpec& spec, const DefinitionLimits& limits
   const v1::RuntimeSpec& runtime = spec.runtime();
   parts.compute_threads = runtime.compute_threads();
   if (parts.compute_threads < 0 || parts.compute_threads > 1024) {
-    faults.push_back(str_cat("runtime.compute_threads: must be between 0 (the server's default) and 1024, got ", parts.compute_threads));
+    faults.push_back(str_cat("runtime.compute_threads: must be between 0 (the server's default) and 1024, got ",
+                             parts.compute_threads));
   }
   if (runtime.on_nonfinite() != v1::NON_FINITE_UNSPECIFIED) parts.on_nonfinite = runtime.on_nonfinite();
   if (!v1::NonFinite_IsValid(parts.on_nonfinite)) faults.push_back("runtime.on_nonfinite: unknown value");

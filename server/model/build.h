@@ -29,13 +29,13 @@ struct BuiltLoss {
 /// A model made of its definition.
 struct ModelParts {
   std::shared_ptr<Module> root;
-  std::vector<PortSpec> inputs;   // as declared; may be empty
+  std::vector<PortSpec> inputs;  // as declared; may be empty
   std::vector<PortSpec> outputs;
-  BuiltLoss loss;                         // module is null without one
-  std::unique_ptr<Optimizer> optimizer;   // null without one
-  std::unique_ptr<Scheduler> scheduler;   // null without one
+  BuiltLoss loss;                        // module is null without one
+  std::unique_ptr<Optimizer> optimizer;  // null without one
+  std::unique_ptr<Scheduler> scheduler;  // null without one
   bool scheduler_by_epoch = false;
-  int compute_threads = 0;                // 0: the server's default
+  int compute_threads = 0;  // 0: the server's default
   v1::NonFinite on_nonfinite = v1::NON_FINITE_FAIL;
 };
 

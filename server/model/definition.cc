@@ -22,10 +22,12 @@ class GraphReader {
     for (int i = 0; i < graph.inputs_size(); ++i) {
       const v1::GraphInput& in = graph.inputs(i);
       Value value;
-      if (in.has_default_value()) value = to_value(in.default_value(), limits_, str_cat(path, ".inputs[", i, "].default_value"), faults_);
+      if (in.has_default_value())
+        value = to_value(in.default_value(), limits_, str_cat(path, ".inputs[", i, "].default_value"), faults_);
       out.inputs.push_back({in.name(), in.optional() || in.has_default_value(), std::move(value)});
     }
-    for (int i = 0; i < graph.calls_size(); ++i) out.calls.push_back(call(graph.calls(i), str_cat(path, ".calls[", i, "]")));
+    for (int i = 0; i < graph.calls_size(); ++i)
+      out.calls.push_back(call(graph.calls(i), str_cat(path, ".calls[", i, "]")));
     out.outputs.assign(graph.outputs().begin(), graph.outputs().end());
     return out;
   }
@@ -38,11 +40,15 @@ class GraphReader {
         out.target = CallDef::Target::kModule;
         out.name = call.module();
         break;
-      case v1::Call::kOp: out.name = call.op(); break;
+      case v1::Call::kOp:
+        out.name = call.op();
+        break;
       case v1::Call::kFunction:
         faults_.push_back(str_cat(path, ".function: custom Functions are not served by this version"));
         break;
-      case v1::Call::TARGET_NOT_SET: faults_.push_back(str_cat(path, ": names no module, op or function")); break;
+      case v1::Call::TARGET_NOT_SET:
+        faults_.push_back(str_cat(path, ": names no module, op or function"));
+        break;
     }
     for (int i = 0; i < call.args_size(); ++i) {
       out.args.push_back(argument(call.args(i), str_cat(path, ".args[", i, "]"), 0));
@@ -60,12 +66,18 @@ class GraphReader {
   ConditionDef condition(const v1::Condition& when, const std::string& path) {
     ConditionDef out;
     switch (when.kind_case()) {
-      case v1::Condition::kPresent: out.present = when.present(); break;
-      case v1::Condition::kTraining: out.training = when.training(); break;
+      case v1::Condition::kPresent:
+        out.present = when.present();
+        break;
+      case v1::Condition::kTraining:
+        out.training = when.training();
+        break;
       case v1::Condition::kNeedsInputGrad:
         faults_.push_back(str_cat(path, ".needs_input_grad: only the backward graph of a custom Function has it"));
         break;
-      case v1::Condition::KIND_NOT_SET: faults_.push_back(str_cat(path, ": names no condition")); break;
+      case v1::Condition::KIND_NOT_SET:
+        faults_.push_back(str_cat(path, ": names no condition"));
+        break;
     }
     return out;
   }
@@ -76,11 +88,14 @@ class GraphReader {
       return {};
     }
     switch (argument.kind_case()) {
-      case v1::Argument::kRef: return {ArgumentDef::Ref{argument.ref()}};
-      case v1::Argument::kLiteral: return {to_value(argument.literal(), limits_, path, faults_)};
+      case v1::Argument::kRef:
+        return {ArgumentDef::Ref{argument.ref()}};
+      case v1::Argument::kLiteral:
+        return {to_value(argument.literal(), limits_, path, faults_)};
       case v1::Argument::kSymbol:
         if (argument.symbol() == v1::SYMBOL_TRAINING) return {ArgumentDef::Training{}};
-        if (argument.symbol() != v1::SYMBOL_NONE) faults_.push_back(str_cat(path, ".symbol: unknown symbol ", argument.symbol()));
+        if (argument.symbol() != v1::SYMBOL_NONE)
+          faults_.push_back(str_cat(path, ".symbol: unknown symbol ", argument.symbol()));
         return {};
       case v1::Argument::kList: {
         std::vector<ArgumentDef> items;
@@ -100,7 +115,8 @@ class GraphReader {
         out.parts.push_back(part(slice.has_step(), slice.step(), "step"));
         return {std::move(out)};
       }
-      case v1::Argument::KIND_NOT_SET: break;
+      case v1::Argument::KIND_NOT_SET:
+        break;
     }
     faults_.push_back(str_cat(path, ": an argument must be a ref, a literal, a list, a slice or a symbol"));
     return {};
@@ -114,29 +130,42 @@ class GraphReader {
 
 DType dtype_of(v1::DataType type, const std::string& path, std::vector<std::string>& faults) {
   switch (type) {
-    case v1::DATA_TYPE_FLOAT32: return DType::kFloat32;
-    case v1::DATA_TYPE_FLOAT64: return DType::kFloat64;
-    case v1::DATA_TYPE_INT64: return DType::kInt64;
-    case v1::DATA_TYPE_INT32: return DType::kInt32;
-    case v1::DATA_TYPE_UINT8: return DType::kUInt8;
-    case v1::DATA_TYPE_BOOL: return DType::kBool;
+    case v1::DATA_TYPE_FLOAT32:
+      return DType::kFloat32;
+    case v1::DATA_TYPE_FLOAT64:
+      return DType::kFloat64;
+    case v1::DATA_TYPE_INT64:
+      return DType::kInt64;
+    case v1::DATA_TYPE_INT32:
+      return DType::kInt32;
+    case v1::DATA_TYPE_UINT8:
+      return DType::kUInt8;
+    case v1::DATA_TYPE_BOOL:
+      return DType::kBool;
     case v1::DATA_TYPE_FLOAT16:
     case v1::DATA_TYPE_BFLOAT16:
       faults.push_back(str_cat(path, ": ", v1::DataType_Name(type), " exists on the wire only; ask for float32"));
       break;
-    default: faults.push_back(str_cat(path, ": no dtype given, or an unknown one (", static_cast<int>(type), ")"));
+    default:
+      faults.push_back(str_cat(path, ": no dtype given, or an unknown one (", static_cast<int>(type), ")"));
   }
   return DType::kFloat32;
 }
 
 v1::DataType data_type_of(DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return v1::DATA_TYPE_FLOAT32;
-    case DType::kFloat64: return v1::DATA_TYPE_FLOAT64;
-    case DType::kInt64: return v1::DATA_TYPE_INT64;
-    case DType::kInt32: return v1::DATA_TYPE_INT32;
-    case DType::kUInt8: return v1::DATA_TYPE_UINT8;
-    case DType::kBool: return v1::DATA_TYPE_BOOL;
+    case DType::kFloat32:
+      return v1::DATA_TYPE_FLOAT32;
+    case DType::kFloat64:
+      return v1::DATA_TYPE_FLOAT64;
+    case DType::kInt64:
+      return v1::DATA_TYPE_INT64;
+    case DType::kInt32:
+      return v1::DATA_TYPE_INT32;
+    case DType::kUInt8:
+      return v1::DATA_TYPE_UINT8;
+    case DType::kBool:
+      return v1::DATA_TYPE_BOOL;
   }
   return v1::DATA_TYPE_UNSPECIFIED;
 }
@@ -144,13 +173,20 @@ v1::DataType data_type_of(DType dtype) {
 Value to_value(const v1::Literal& literal, const DefinitionLimits& limits, const std::string& path,
                std::vector<std::string>& faults) {
   switch (literal.kind_case()) {
-    case v1::Literal::kBoolValue: return literal.bool_value();
-    case v1::Literal::kIntValue: return static_cast<int64_t>(literal.int_value());
-    case v1::Literal::kDoubleValue: return literal.double_value();
-    case v1::Literal::kStringValue: return literal.string_value();
-    case v1::Literal::kInts: return Tuple(literal.ints().values().begin(), literal.ints().values().end());
-    case v1::Literal::kDoubles: return Tuple(literal.doubles().values().begin(), literal.doubles().values().end());
-    case v1::Literal::kDtype: return dtype_of(literal.dtype(), path, faults);
+    case v1::Literal::kBoolValue:
+      return literal.bool_value();
+    case v1::Literal::kIntValue:
+      return static_cast<int64_t>(literal.int_value());
+    case v1::Literal::kDoubleValue:
+      return literal.double_value();
+    case v1::Literal::kStringValue:
+      return literal.string_value();
+    case v1::Literal::kInts:
+      return Tuple(literal.ints().values().begin(), literal.ints().values().end());
+    case v1::Literal::kDoubles:
+      return Tuple(literal.doubles().values().begin(), literal.doubles().values().end());
+    case v1::Literal::kDtype:
+      return dtype_of(literal.dtype(), path, faults);
     case v1::Literal::kTensor:
       try {
         return codec::decode_tensor(v1::Tensor(literal.tensor()), path, {limits.max_tensor_bytes});
@@ -158,7 +194,8 @@ Value to_value(const v1::Literal& literal, const DefinitionLimits& limits, const
         faults.push_back(error.message());
         return {};
       }
-    case v1::Literal::KIND_NOT_SET: break;
+    case v1::Literal::KIND_NOT_SET:
+      break;
   }
   faults.push_back(str_cat(path, ": a literal without a value"));
   return {};

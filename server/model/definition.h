@@ -17,9 +17,9 @@ namespace tapewire {
 struct DefinitionLimits {
   int64_t max_tensor_bytes = int64_t{1} << 30;
   int max_modules = 20'000;
-  int max_calls = 100'000;         // of one graph
+  int max_calls = 100'000;  // of one graph
   int max_path_segments = 64;
-  int max_argument_depth = 32;     // lists in lists
+  int max_argument_depth = 32;  // lists in lists
 };
 
 DType dtype_of(v1::DataType type, const std::string& path, std::vector<std::string>& faults);

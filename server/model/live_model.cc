@@ -110,7 +110,8 @@ void LiveModel::submit_read(std::shared_ptr<CancelSource> cancel,
 }
 
 bool LiveModel::reads_snapshot(const ForwardArgs& args) const {
-  if (args.keep_tape || args.seed || args.detect_anomaly || !args.capture.empty() || !args.inputs_require_grad.empty()) {
+  if (args.keep_tape || args.seed || args.detect_anomaly || !args.capture.empty() ||
+      !args.inputs_require_grad.empty()) {
     return false;
   }
   return hook_count_ == 0 && !args.training.value_or(!all_eval_);
@@ -190,7 +191,8 @@ std::vector<NamedTensor> LiveModel::read_gradients(const std::vector<std::string
     if (!any) fail("parameters: ", quoted(glob), " matches no parameter");
   }
   for (const NamedTensor& p : parameters_) {
-    const bool wanted = globs.empty() || std::ranges::any_of(globs, [&](const std::string& g) { return glob_match(g, p.name); });
+    const bool wanted =
+        globs.empty() || std::ranges::any_of(globs, [&](const std::string& g) { return glob_match(g, p.name); });
     const Tensor grad = gradient(p.tensor);
     if (wanted && grad.defined()) out.push_back({p.name, frozen(grad)});
   }
@@ -243,20 +245,25 @@ Args LiveModel::arguments(const std::vector<NamedTensor>& inputs, const std::vec
     } else {
       constexpr size_t kMostInputs = 64;
       while (place < kMostInputs && numbered("input", place) != name) ++place;
-      if (place == kMostInputs) fail(where, ": the model has no input ", quoted(name), "; undeclared ones are input, input_1, ...");
+      if (place == kMostInputs)
+        fail(where, ": the model has no input ", quoted(name), "; undeclared ones are input, input_1, ...");
     }
     const Tensor& x = inputs[i].tensor;
     if (place < parts_.inputs.size()) {
       const PortSpec& port = parts_.inputs[place];
       bool fits = port.dtype == x.dtype() && port.shape.size() == x.sizes().size();
-      for (size_t d = 0; fits && d < port.shape.size(); ++d) fits = port.shape[d] == -1 || port.shape[d] == x.sizes()[d];
+      for (size_t d = 0; fits && d < port.shape.size(); ++d)
+        fits = port.shape[d] == -1 || port.shape[d] == x.sizes()[d];
       if (!fits) {
-        fail(where, " ", quoted(name), ": expected ", name_of(port.dtype), to_string(port.shape), ", got ", to_string(x.spec()));
+        fail(where, " ", quoted(name), ": expected ", name_of(port.dtype), to_string(port.shape), ", got ",
+             to_string(x.spec()));
       }
     }
     if (const auto found = std::ranges::find(grads, name); found != grads.end()) {
       grads.erase(found);
-      if (!is_floating(x.dtype())) fail("inputs_require_grad: input ", quoted(name), " is ", name_of(x.dtype()), "; only floating ones can require gradients");
+      if (!is_floating(x.dtype()))
+        fail("inputs_require_grad: input ", quoted(name), " is ", name_of(x.dtype()),
+             "; only floating ones can require gradients");
       set_requires_grad(x);
     }
     if (named != nullptr) named->push_back({name, x});
@@ -270,8 +277,10 @@ Args LiveModel::arguments(const std::vector<NamedTensor>& inputs, const std::vec
   }
   if (!grads.empty()) fail("inputs_require_grad: ", quoted(grads[0]), " names no input of this call");
   for (size_t i = 0; i < given.size(); ++i) {
-    const bool optional = graph != nullptr && i < graph->definition().inputs.size() && graph->definition().inputs[i].optional;
-    if (!given[i] && !optional) fail("inputs: ", quoted(i < known.size() ? std::string(known[i]) : numbered("input", i)), " is missing");
+    const bool optional =
+        graph != nullptr && i < graph->definition().inputs.size() && graph->definition().inputs[i].optional;
+    if (!given[i] && !optional)
+      fail("inputs: ", quoted(i < known.size() ? std::string(known[i]) : numbered("input", i)), " is missing");
   }
   return args;
 }

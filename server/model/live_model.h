@@ -24,10 +24,10 @@ namespace tapewire {
 /// What all models of a server share.
 struct ModelSettings {
   DefinitionLimits definition;
-  int64_t max_queue = 64;      // calls waiting for one model
-  int64_t max_tapes = 64;      // of one model
+  int64_t max_queue = 64;  // calls waiting for one model
+  int64_t max_tapes = 64;  // of one model
   std::chrono::seconds tape_lease{600};
-  int compute_threads = 1;     // of a model that does not say
+  int compute_threads = 1;  // of a model that does not say
 };
 
 /// What GetModel shows, as of the last finished call.
@@ -66,23 +66,27 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   /// Runs `work(*this)` in the model's turn and gives what it returns or throws to `done(absl::StatusOr<R>)`.
   template <class Work, class Done>
   void submit(std::shared_ptr<CancelSource> cancel, Work work, Done done) {
-    strand_.submit({.permits = threads_, .cancel = std::move(cancel)},
-                   [self = shared_from_this(), work = std::move(work)]() mutable {
-                     return self->take_turn([&] { return work(*self); });
-                   },
-                   std::move(done));
+    strand_.submit(
+        {.permits = threads_, .cancel = std::move(cancel)},
+        [self = shared_from_this(), work = std::move(work)]() mutable {
+          return self->take_turn([&] { return work(*self); });
+        },
+        std::move(done));
   }
   /// The same for a read of a snapshot, which waits for nobody: `work(Snapshot&)` runs beside the model's own calls.
   /// The first read ever waits for one turn, in which the model starts to keep a committed state.
-  void submit_read(std::shared_ptr<CancelSource> cancel, std::function<void(absl::StatusOr<std::shared_ptr<const Committed>>)> then);
+  void submit_read(std::shared_ptr<CancelSource> cancel,
+                   std::function<void(absl::StatusOr<std::shared_ptr<const Committed>>)> then);
   template <class Work, class Done>
-  void run_read(std::shared_ptr<CancelSource> cancel, std::shared_ptr<const Committed> committed, Work work, Done done) {
-    pool_.submit({.permits = 1, .cancel = std::move(cancel)},
-                 [self = shared_from_this(), committed = std::move(committed), work = std::move(work)]() mutable {
-                   ReaderLease reader(self->readers_, *committed, self->spec_, self->settings_.definition);
-                   return work(*self, reader.root());
-                 },
-                 std::move(done));
+  void run_read(std::shared_ptr<CancelSource> cancel, std::shared_ptr<const Committed> committed, Work work,
+                Done done) {
+    pool_.submit(
+        {.permits = 1, .cancel = std::move(cancel)},
+        [self = shared_from_this(), committed = std::move(committed), work = std::move(work)]() mutable {
+          ReaderLease reader(self->readers_, *committed, self->spec_, self->settings_.definition);
+          return work(*self, reader.root());
+        },
+        std::move(done));
   }
   /// Whether a Forward of these arguments may read a snapshot. Thread-safe; hooks and modes as of the last call.
   bool reads_snapshot(const ForwardArgs& args) const;
@@ -149,7 +153,8 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   Args arguments(const std::vector<NamedTensor>& inputs, const std::vector<std::string>& require_grad,
                  std::vector<NamedTensor>* named) const;
   std::vector<NamedTensor> name_outputs(const Value& output) const;
-  Tensor loss_of(const BuiltLoss& loss, const std::vector<NamedTensor>& outputs, const std::vector<NamedTensor>& targets) const;
+  Tensor loss_of(const BuiltLoss& loss, const std::vector<NamedTensor>& outputs,
+                 const std::vector<NamedTensor>& targets) const;
   BuiltLoss loss_or_default(const v1::LossSpec* spec) const;
   StepResult apply_gradients(const StepArgs& args, std::optional<double> loss, Transaction& transaction);
   bool check_finite(double value, bool is_loss);

@@ -117,7 +117,8 @@ BackwardResult LiveModel::backward(const BackwardArgs& args) {
     check_finite(*loss_value, true);
     roots.push_back(loss);
   } else if (args.output_grads.empty()) {
-    if (tape.outputs.size() != 1) fail("output_grads: needed, or a loss, where there are ", tape.outputs.size(), " outputs");
+    if (tape.outputs.size() != 1)
+      fail("output_grads: needed, or a loss, where there are ", tape.outputs.size(), " outputs");
     roots.push_back(tape.outputs[0].tensor);
   }
   for (size_t i = 0; i < args.output_grads.size(); ++i) {

@@ -222,14 +222,16 @@ void LiveModel::evaluate_batch(Module& root, const EvaluateBatch& batch, Evaluat
     fail("targets: an evaluation needs one target a batch, got ", batch.targets.size());
   }
   if (evaluation.loss.module) {
-    evaluation.loss_sum += loss_of(evaluation.loss, outputs, batch.targets).item<double>() * static_cast<double>(samples);
+    evaluation.loss_sum +=
+        loss_of(evaluation.loss, outputs, batch.targets).item<double>() * static_cast<double>(samples);
   }
   for (const std::string& metric : evaluation.metrics) {
     const Tensor& output = outputs[0].tensor;
     const Tensor& target = batch.targets[0].tensor;
     double& sum = evaluation.sums[metric];
     if (metric == "accuracy" || metric == "top5") {
-      if (output.dim() != 2 || target.dim() != 1 || target.dtype() != DType::kInt64 || target.size(0) != output.size(0)) {
+      if (output.dim() != 2 || target.dim() != 1 || target.dtype() != DType::kInt64 ||
+          target.size(0) != output.size(0)) {
         fail("metric ", metric, ": expects output [N, classes] and target int64[N], got ", to_string(output.spec()),
              " and ", to_string(target.spec()));
       }
@@ -237,12 +239,14 @@ void LiveModel::evaluate_batch(Module& root, const EvaluateBatch& batch, Evaluat
       continue;
     }
     if (output.sizes() != target.sizes()) {
-      fail("metric ", metric, ": output ", to_string(output.spec()), " and target ", to_string(target.spec()), " differ in shape");
+      fail("metric ", metric, ": output ", to_string(output.spec()), " and target ", to_string(target.spec()),
+           " differ in shape");
     }
     const std::vector<double> y = output.to_vector<double>();
     const std::vector<double> t = target.to_vector<double>();
     double total = 0;
-    for (size_t i = 0; i < y.size(); ++i) total += metric == "mae" ? std::abs(y[i] - t[i]) : (y[i] - t[i]) * (y[i] - t[i]);
+    for (size_t i = 0; i < y.size(); ++i)
+      total += metric == "mae" ? std::abs(y[i] - t[i]) : (y[i] - t[i]) * (y[i] - t[i]);
     sum += y.empty() ? 0 : total / static_cast<double>(y.size()) * static_cast<double>(samples);
   }
   evaluation.samples += samples;

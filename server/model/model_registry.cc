@@ -45,7 +45,8 @@ std::shared_ptr<LiveModel> ModelRegistry::create(const std::string& name, const 
     if (found != models_.end() && found->second && id.sequence != 0 && found->second->created_by() == id) {
       return found->second;
     }
-    if (found != models_.end()) fail_with(absl::StatusCode::kAlreadyExists, "a model ", quoted(name), " exists already");
+    if (found != models_.end())
+      fail_with(absl::StatusCode::kAlreadyExists, "a model ", quoted(name), " exists already");
     if (static_cast<int64_t>(models_.size()) >= options_.max_models) {
       fail_with(absl::StatusCode::kResourceExhausted, "the server holds ", models_.size(),
                 " models already; delete one, or raise --max_models (", options_.max_models, ")");

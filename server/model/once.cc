@@ -1,19 +1,18 @@
 #include "server/model/once.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 
 namespace tapewire {
 
-std::optional<std::string> OnceGuard::check(const ChangeId& id) const {
+std::optional<std::string> OnceGuard::check(const ChangeId& id, Clock::time_point now) {
   if (id.sequence == 0) return std::nullopt;
   if (id.sequence < 0) fail("call_id.sequence: counts from 1, got ", id.sequence);
   if (id.client.empty()) fail("call_id.client_id: needed beside a sequence");
   const auto found = clients_.find(id.client);
   if (found == clients_.end()) {
-    if (clients_.size() >= kMaxClients) {
-      fail_with(absl::StatusCode::kResourceExhausted, "the model remembers ", kMaxClients,
-                " clients, the most there can be");
-    }
+    if (clients_.size() >= kMaxClients) make_room(now);
     return std::nullopt;
   }
   const Last& last = found->second;
@@ -24,10 +23,21 @@ std::optional<std::string> OnceGuard::check(const ChangeId& id) const {
                                                  : str_cat("; the client is at ", last.sequence));
 }
 
-void OnceGuard::note(const ChangeId& id, std::string answer) {
+void OnceGuard::make_room(Clock::time_point now) {
+  const auto oldest = std::min_element(clients_.begin(), clients_.end(),
+                                       [](const auto& a, const auto& b) { return a.second.time < b.second.time; });
+  if (now - oldest->second.time < kMemory) {
+    fail_with(absl::StatusCode::kResourceExhausted, "call_id.client_id: ", kMaxClients,
+              " clients changed the model within an hour, the most it remembers");
+  }
+  clients_.erase(oldest);
+}
+
+void OnceGuard::note(const ChangeId& id, std::string answer, Clock::time_point now) {
   if (id.sequence == 0) return;
   Last& last = clients_[id.client];
   last.sequence = id.sequence;
+  last.time = now;
   last.answer.reset();
   if (answer.size() <= kMaxAnswerBytes) last.answer = std::move(answer);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -15,24 +16,29 @@ struct ChangeId {
 };
 
 /// Makes numbered changes happen once a client. One for each model, used in its turn, so that a duplicate which arrives
-/// while the first runs finds its answer.
+/// while the first runs finds its answer. A client is remembered for an hour at least.
 class OnceGuard {
  public:
+  using Clock = std::chrono::steady_clock;
   static constexpr size_t kMaxClients = 10'000;
-  static constexpr size_t kMaxAnswerBytes = 64 << 10;
+  static constexpr size_t kMaxAnswerBytes = 4 << 10;
+  static constexpr std::chrono::hours kMemory{1};
 
   /// Nothing when the change is to be made now; else the remembered answer's bytes. Throws FAILED_PRECONDITION for a
-  /// change that was made but whose answer was too large to remember, or is not the client's last; INVALID_ARGUMENT for a
-  /// bad id; RESOURCE_EXHAUSTED for one client too many.
-  std::optional<std::string> check(const ChangeId& id) const;
+  /// change that was made but whose answer was too large to remember, or is not the client's last; INVALID_ARGUMENT for
+  /// a bad id; RESOURCE_EXHAUSTED for one client too many.
+  std::optional<std::string> check(const ChangeId& id, Clock::time_point now = Clock::now());
   /// The change was made. A failed one is not noted and may be sent again.
-  void note(const ChangeId& id, std::string answer);
+  void note(const ChangeId& id, std::string answer, Clock::time_point now = Clock::now());
 
  private:
   struct Last {
     int64_t sequence = 0;
     std::optional<std::string> answer;
+    Clock::time_point time;
   };
+  void make_room(Clock::time_point now);
+
   std::map<std::string, Last> clients_;
 };
 

@@ -41,7 +41,8 @@ void TapeStore::add(const std::shared_ptr<Tape>& tape) {
 std::shared_ptr<Tape> TapeStore::pin(const std::string& id) {
   MutexLock lock(mutex_);
   const auto found = tapes_.find(id);
-  if (found == tapes_.end()) fail_with(absl::StatusCode::kNotFound, "no tape ", quoted(id), "; it was released, or its lease ran out");
+  if (found == tapes_.end())
+    fail_with(absl::StatusCode::kNotFound, "no tape ", quoted(id), "; it was released, or its lease ran out");
   found->second.expires = Clock::now() + found->second.tape->lease;
   return found->second.tape;
 }
@@ -49,7 +50,8 @@ std::shared_ptr<Tape> TapeStore::pin(const std::string& id) {
 std::shared_ptr<Tape> TapeStore::release(const std::string& id) {
   MutexLock lock(mutex_);
   const auto found = tapes_.find(id);
-  if (found == tapes_.end()) fail_with(absl::StatusCode::kNotFound, "no tape ", quoted(id), "; it was released, or its lease ran out");
+  if (found == tapes_.end())
+    fail_with(absl::StatusCode::kNotFound, "no tape ", quoted(id), "; it was released, or its lease ran out");
   std::shared_ptr<Tape> tape = std::move(found->second.tape);
   tapes_.erase(found);
   return tape;
@@ -60,7 +62,8 @@ std::vector<std::shared_ptr<Tape>> TapeStore::expire(Clock::time_point now) {
   std::vector<std::shared_ptr<Tape>> gone;
   for (auto it = tapes_.begin(); it != tapes_.end();) {
     // A second owner is a call that waits or runs; the lease starts anew when it is done.
-    if (it->second.tape.use_count() > 1) it->second.expires = std::max(it->second.expires, now + it->second.tape->lease);
+    if (it->second.tape.use_count() > 1)
+      it->second.expires = std::max(it->second.expires, now + it->second.tape->lease);
     if (it->second.expires <= now) {
       gone.push_back(std::move(it->second.tape));
       it = tapes_.erase(it);

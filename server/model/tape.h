@@ -14,12 +14,12 @@ namespace tapewire {
 /// What a Forward left on the server: the graph, held up by its outputs, and the tensors that calls may name.
 struct Tape {
   std::string id;
-  std::vector<NamedTensor> inputs;    // leaves of this tape
+  std::vector<NamedTensor> inputs;  // leaves of this tape
   std::vector<NamedTensor> outputs;
   std::vector<NamedTensor> captured;  // outputs of modules, by path
   int64_t parameter_version = 0;
-  int64_t bytes = 0;         // that only the tape keeps alive
-  bool walked = false;       // by a backward that did not retain it
+  int64_t bytes = 0;    // that only the tape keeps alive
+  bool walked = false;  // by a backward that did not retain it
   std::chrono::seconds lease{600};
 
   /// The tensor of that name among outputs, captured ones and inputs; undefined when there is none.

@@ -7,9 +7,9 @@
 
 namespace tapewire {
 
-/// What a call must leave as it found it if it fails: module buffers, gradients, random state. Holds shares of bytes, so
-/// a change copies first. Parameters and optimizer state need no share: an optimizer's step is the last thing that a call
-/// does, and fails before its first write or not at all.
+/// What a call must leave as it found it if it fails: module buffers, gradients, random state. Holds shares of bytes,
+/// so a change copies first. Parameters and optimizer state need no share: an optimizer's step is the last thing that a
+/// call does, and fails before its first write or not at all.
 class LiveModel::Transaction {
  public:
   explicit Transaction(LiveModel& model);

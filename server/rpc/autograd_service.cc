@@ -81,21 +81,24 @@ void AutogradService::bind_tapes() {
     ChangeId id = decode_call_id(request.call_id());
     ForwardArgs args = decode(std::move(request), backend_.tensors);
     if (!model->reads_snapshot(args)) {
-      model->submit(call->cancel(),
-                    [args = std::move(args), id = std::move(id)](LiveModel& m) {
-                      return once<v1::ForwardResponse>(m, id, [&] { return encode(m.forward(args), m.tapes()); });
-                    },
-                    answer);
+      model->submit(
+          call->cancel(),
+          [args = std::move(args), id = std::move(id)](LiveModel& m) {
+            return once<v1::ForwardResponse>(m, id, [&] { return encode(m.forward(args), m.tapes()); });
+          },
+          answer);
       return;
     }
-    model->submit_read(call->cancel(), [model, cancel = call->cancel(), args = std::move(args), answer](auto committed) {
-      if (!committed.ok()) return answer(committed.status());
-      model->run_read(cancel, *committed,
-                      [args = std::move(args), version = (*committed)->parameter_version](LiveModel& m, Module& root) {
-                        return encode(m.forward_snapshot(root, args, version), m.tapes());
-                      },
-                      answer);
-    });
+    model->submit_read(
+        call->cancel(), [model, cancel = call->cancel(), args = std::move(args), answer](auto committed) {
+          if (!committed.ok()) return answer(committed.status());
+          model->run_read(
+              cancel, *committed,
+              [args = std::move(args), version = (*committed)->parameter_version](LiveModel& m, Module& root) {
+                return encode(m.forward_snapshot(root, args, version), m.tapes());
+              },
+              answer);
+        });
   });
   unary<v1::BackwardRequest, v1::BackwardResponse>("Backward", [this](const Context& call, auto request, auto answer) {
     const auto model = backend_.models.require(request.model());
@@ -104,32 +107,37 @@ void AutogradService::bind_tapes() {
     ChangeId id = decode_call_id(request.call_id());
     BackwardArgs args = decode(std::move(request), backend_.tensors);
     args.tape = std::move(tape);
-    model->submit(call->cancel(),
-                  [args = std::move(args), id = std::move(id)](LiveModel& m) {
-                    return once<v1::BackwardResponse>(m, id, [&] { return encode(m.backward(args)); });
-                  },
-                  answer);
+    model->submit(
+        call->cancel(),
+        [args = std::move(args), id = std::move(id)](LiveModel& m) {
+          return once<v1::BackwardResponse>(m, id, [&] { return encode(m.backward(args)); });
+        },
+        answer);
   });
-  unary<v1::ListTapesRequest, v1::ListTapesResponse>("ListTapes", [this](const Context& call, auto request, auto answer) {
-    backend_.models.require(request.model())
-        ->submit(call->cancel(),
-                 [](LiveModel& m) {
-                   v1::ListTapesResponse out;
-                   for (const TapeStore::Entry& entry : m.tapes().list()) *out.add_tapes() = encode_tape(*entry.tape, entry.expires);
-                   return out;
-                 },
-                 answer);
-  });
-  unary<v1::ReleaseTapeRequest, v1::ReleaseTapeResponse>(
-      "ReleaseTape", [this](const Context& call, auto request, auto answer) {
-        const auto model = backend_.models.require(request.model());
-        model->submit(call->cancel(),
-                      [id = request.tape_id()](LiveModel& m) {
-                        m.release_tape(id);
-                        return v1::ReleaseTapeResponse();
-                      },
-                      answer);
+  unary<v1::ListTapesRequest, v1::ListTapesResponse>(
+      "ListTapes", [this](const Context& call, auto request, auto answer) {
+        backend_.models.require(request.model())
+            ->submit(
+                call->cancel(),
+                [](LiveModel& m) {
+                  v1::ListTapesResponse out;
+                  for (const TapeStore::Entry& entry : m.tapes().list())
+                    *out.add_tapes() = encode_tape(*entry.tape, entry.expires);
+                  return out;
+                },
+                answer);
       });
+  unary<v1::ReleaseTapeRequest, v1::ReleaseTapeResponse>("ReleaseTape",
+                                                         [this](const Context& call, auto request, auto answer) {
+                                                           const auto model = backend_.models.require(request.model());
+                                                           model->submit(
+                                                               call->cancel(),
+                                                               [id = request.tape_id()](LiveModel& m) {
+                                                                 m.release_tape(id);
+                                                                 return v1::ReleaseTapeResponse();
+                                                               },
+                                                               answer);
+                                                         });
 }
 
 void AutogradService::bind_gradients() {
@@ -137,49 +145,54 @@ void AutogradService::bind_gradients() {
       "ReadGradients", [this](const Context& call, auto request, auto answer) {
         const int64_t chunk_bytes = codec::decode_chunk_bytes(request.chunk_bytes());
         backend_.models.require(request.model())
-            ->submit(call->cancel(),
-                     [globs = strings(request.parameters()), chunk_bytes](LiveModel& m) {
-                       auto reader = std::make_shared<codec::ChunkReader>(m.read_gradients(globs), chunk_bytes);
-                       return MessageSource<v1::ReadGradientsResponse>(
-                           [reader]() -> absl::StatusOr<std::optional<v1::ReadGradientsResponse>> {
-                             v1::ReadGradientsResponse out;
-                             if (!reader->next(*out.mutable_chunk())) return std::nullopt;
-                             return std::optional(std::move(out));
-                           });
-                     },
-                     answer);
+            ->submit(
+                call->cancel(),
+                [globs = strings(request.parameters()), chunk_bytes](LiveModel& m) {
+                  auto reader = std::make_shared<codec::ChunkReader>(m.read_gradients(globs), chunk_bytes);
+                  return MessageSource<v1::ReadGradientsResponse>(
+                      [reader]() -> absl::StatusOr<std::optional<v1::ReadGradientsResponse>> {
+                        v1::ReadGradientsResponse out;
+                        if (!reader->next(*out.mutable_chunk())) return std::nullopt;
+                        return std::optional(std::move(out));
+                      });
+                },
+                answer);
       });
   unary<v1::ZeroGradRequest, v1::ZeroGradResponse>("ZeroGrad", [this](const Context& call, auto request, auto answer) {
     backend_.models.require(request.model())
-        ->submit(call->cancel(),
-                 [id = decode_call_id(request.call_id())](LiveModel& m) {
-                   return once<v1::ZeroGradResponse>(m, id, [&] {
-                     m.zero_grad();
-                     return v1::ZeroGradResponse();
-                   });
-                 },
-                 answer);
+        ->submit(
+            call->cancel(),
+            [id = decode_call_id(request.call_id())](LiveModel& m) {
+              return once<v1::ZeroGradResponse>(m, id, [&] {
+                m.zero_grad();
+                return v1::ZeroGradResponse();
+              });
+            },
+            answer);
   });
 }
 
 void AutogradService::bind_steps() {
   unary<v1::StepRequest, v1::StepResponse>("Step", [this](const Context& call, auto request, auto answer) {
     const auto model = backend_.models.require(request.model());
-    model->submit(call->cancel(),
-                  [args = decode_step(request), id = decode_call_id(request.call_id())](LiveModel& m) {
-                    return once<v1::StepResponse>(m, id, [&] {
-                      v1::StepResponse out;
-                      *out.mutable_info() = encode_step(m.step(args));
-                      return out;
-                    });
-                  },
-                  answer);
+    model->submit(
+        call->cancel(),
+        [args = decode_step(request), id = decode_call_id(request.call_id())](LiveModel& m) {
+          return once<v1::StepResponse>(m, id, [&] {
+            v1::StepResponse out;
+            *out.mutable_info() = encode_step(m.step(args));
+            return out;
+          });
+        },
+        answer);
   });
-  unary<v1::TrainStepRequest, v1::TrainStepResponse>("TrainStep", [this](const Context& call, auto request, auto answer) {
-    const auto model = backend_.models.require(request.model());
-    submit_train_step(model, call->cancel(), std::move(request), backend_.tensors, answer);
-  });
-  bidi<v1::TrainRequest, v1::TrainResponse>("Train", [this](const Context& call) { return make_train_handler(backend_, call); });
+  unary<v1::TrainStepRequest, v1::TrainStepResponse>(
+      "TrainStep", [this](const Context& call, auto request, auto answer) {
+        const auto model = backend_.models.require(request.model());
+        submit_train_step(model, call->cancel(), std::move(request), backend_.tensors, answer);
+      });
+  bidi<v1::TrainRequest, v1::TrainResponse>("Train",
+                                            [this](const Context& call) { return make_train_handler(backend_, call); });
   client_stream<v1::EvaluateRequest, v1::EvaluateResponse>(
       "Evaluate", [this](const Context& call) { return make_evaluate_handler(backend_, call); });
 }

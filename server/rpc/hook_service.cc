@@ -29,7 +29,8 @@ HookSpec decode_hook(const v1::Hook& hook, const std::string& client_id, const c
   if (observe.histogram_bins() < 0 || observe.histogram_bins() > kMostBins) {
     fail("hook.observe.histogram_bins: must be between 0 and ", kMostBins, ", got ", observe.histogram_bins());
   }
-  if (observe.max_tensor_bytes() < 0) fail("hook.observe.max_tensor_bytes: must not be negative, got ", observe.max_tensor_bytes());
+  if (observe.max_tensor_bytes() < 0)
+    fail("hook.observe.max_tensor_bytes: must not be negative, got ", observe.max_tensor_bytes());
   if (hook.every_n_steps() < 0) fail("hook.every_n_steps: must not be negative, got ", hook.every_n_steps());
   HookSpec spec;
   spec.target = hook.target();
@@ -87,7 +88,7 @@ v1::WatchHooksResponse encode_event(const Watcher::Next& next) {
   out.set_path(next.event->path);
   out.set_kind(encode_kind(next.event->kind));
   out.set_step(next.event->step);
-  out.set_sequence(next.event->sequence);
+  out.set_sequence(next.sequence);
   out.set_dropped(next.dropped);
   *out.mutable_time() = encode_time(next.event->time);
   for (const ObservedTensor& seen : next.event->tensors) {
@@ -102,12 +103,33 @@ v1::WatchHooksResponse encode_event(const Watcher::Next& next) {
   return response;
 }
 
+// Watches for as long as its stream keeps it.
+class Watch {
+ public:
+  Watch(std::shared_ptr<ModelHooks> hooks, std::shared_ptr<Watcher> watcher)
+      : hooks_(std::move(hooks)), watcher_(std::move(watcher)) {}
+  ~Watch() {
+    hooks_->unwatch(watcher_);
+    watcher_->finish(absl::CancelledError("the watch was cancelled"));
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  Watcher& watcher() const { return *watcher_; }
+
+ private:
+  std::shared_ptr<ModelHooks> hooks_;
+  std::shared_ptr<Watcher> watcher_;
+};
+
 Watcher::Options decode_watch(const v1::WatchHooksRequest& request) {
   refuse_field(request.slow_watcher() == v1::SLOW_WATCHER_BLOCK, "slow_watcher (SLOW_WATCHER_BLOCK)");
   refuse_field(request.has_block_timeout(), "block_timeout");
-  if (!v1::SlowWatcher_IsValid(request.slow_watcher())) fail("slow_watcher: unknown value ", static_cast<int>(request.slow_watcher()));
+  if (!v1::SlowWatcher_IsValid(request.slow_watcher()))
+    fail("slow_watcher: unknown value ", static_cast<int>(request.slow_watcher()));
   if (request.buffer_events() < 0 || request.buffer_events() > kMostBuffer) {
-    fail("buffer_events: must be between 0 (the default, ", kDefaultBuffer, ") and ", kMostBuffer, ", got ", request.buffer_events());
+    fail("buffer_events: must be between 0 (the default, ", kDefaultBuffer, ") and ", kMostBuffer, ", got ",
+         request.buffer_events());
   }
   Watcher::Options options;
   options.hook_ids.insert(request.hook_ids().begin(), request.hook_ids().end());
@@ -124,52 +146,47 @@ HookService::HookService(const Environment& environment, const Backend& backend)
       "RegisterHook", [this](const Context& call, auto request, auto answer) {
         const auto model = backend_.models.require(request.model());
         const auto hooks = backend_.hooks.of(model);
-        model->submit(call->cancel(),
-                      [hooks, id = decode_call_id(request.call_id()),
-                       spec = decode_hook(request.hook(), request.call_id().client_id(), backend_.tensors)](LiveModel& m) {
-                        return once<v1::RegisterHookResponse>(m, id, [&] {
-                          v1::RegisterHookResponse out;
-                          *out.mutable_hook() = encode_hook(hooks->add(m, spec));
-                          return out;
-                        });
-                      },
-                      answer);
+        model->submit(
+            call->cancel(),
+            [hooks, id = decode_call_id(request.call_id()),
+             spec = decode_hook(request.hook(), request.call_id().client_id(), backend_.tensors)](LiveModel& m) {
+              return once<v1::RegisterHookResponse>(m, id, [&] {
+                v1::RegisterHookResponse out;
+                *out.mutable_hook() = encode_hook(hooks->add(m, spec));
+                return out;
+              });
+            },
+            answer);
       });
   unary<v1::ListHooksRequest, v1::ListHooksResponse>("ListHooks", [this](const Context&, auto request, auto answer) {
     v1::ListHooksResponse out;
-    for (const HookInfo& info : backend_.hooks.of(backend_.models.require(request.model()))->list()) *out.add_hooks() = encode_hook(info);
+    for (const HookInfo& info : backend_.hooks.of(backend_.models.require(request.model()))->list())
+      *out.add_hooks() = encode_hook(info);
     answer(std::move(out));
   });
-  unary<v1::RemoveHookRequest, v1::RemoveHookResponse>(
-      "RemoveHook", [this](const Context& call, auto request, auto answer) {
-        const auto model = backend_.models.require(request.model());
-        const auto hooks = backend_.hooks.of(model);
-        model->submit(call->cancel(),
-                      [hooks, id = request.hook_id()](LiveModel& m) {
-                        hooks->remove(m, id);
-                        return v1::RemoveHookResponse();
-                      },
-                      answer);
-      });
+  unary<v1::RemoveHookRequest, v1::RemoveHookResponse>("RemoveHook",
+                                                       [this](const Context& call, auto request, auto answer) {
+                                                         const auto model = backend_.models.require(request.model());
+                                                         const auto hooks = backend_.hooks.of(model);
+                                                         model->submit(
+                                                             call->cancel(),
+                                                             [hooks, id = request.hook_id()](LiveModel& m) {
+                                                               hooks->remove(m, id);
+                                                               return v1::RemoveHookResponse();
+                                                             },
+                                                             answer);
+                                                       });
   event_stream<v1::WatchHooksRequest, v1::WatchHooksResponse>(
-      "WatchHooks", [this](const Context& call, auto request, auto stream) {
+      "WatchHooks", [this](const Context&, auto request, auto stream) {
         const auto hooks = backend_.hooks.of(backend_.models.require(request.model()));
-        const auto watcher = hooks->watch(decode_watch(request));
-        call->cancel()->on_cancel([hooks, watcher] {
-          hooks->unwatch(watcher);
-          watcher->finish(absl::CancelledError("the watch was cancelled"));
-        });
-        stream.open([watcher]() -> std::optional<v1::WatchHooksResponse> {
-          const auto next = watcher->pop();
+        const auto watch = std::make_shared<Watch>(hooks, hooks->watch(decode_watch(request)));
+        stream.open([watch]() -> std::optional<v1::WatchHooksResponse> {
+          const auto next = watch->watcher().pop();
           if (!next) return std::nullopt;
           return encode_event(*next);
         });
-        const auto news = [stream, watcher] {
-          stream.notify();
-          if (const auto end = watcher->finished()) stream.finish(*end);
-        };
-        watcher->on_news(news);
-        news();
+        watch->watcher().on_news(
+            [stream](const std::optional<absl::Status>& end) { end ? stream.finish(*end) : stream.notify(); });
       });
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "server/rpc/raw_service.h"
 #include "server/rpc/backend.h"
+#include "server/rpc/raw_service.h"
 
 namespace tapewire::rpc {
 

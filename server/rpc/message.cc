@@ -21,7 +21,8 @@ std::chrono::milliseconds decode_duration(const google::protobuf::Duration& dura
                     duration.nanos() < 1'000'000'000;
   const std::chrono::milliseconds out(sane ? duration.seconds() * 1000 + duration.nanos() / 1'000'000 : 0);
   if (out.count() <= 0) {
-    fail(where, ": must be a positive duration of at most 100 years, got ", duration.seconds(), " s ", duration.nanos(), " ns");
+    fail(where, ": must be a positive duration of at most 100 years, got ", duration.seconds(), " s ", duration.nanos(),
+         " ns");
   }
   return out;
 }

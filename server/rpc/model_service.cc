@@ -43,16 +43,16 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
   unary<v1::CreateModelRequest, v1::CreateModelResponse>(
       "CreateModel", [this](const Context& call, auto request, auto answer) {
         const ChangeId id = decode_call_id(request.call_id());
-        backend_.models.pool().submit({.cancel = call->cancel()},
-                           [this, request = std::move(request), id] {
-                             const auto model =
-                                 backend_.models.create(request.name(), request.spec(),
-                                                      static_cast<uint64_t>(request.seed()), request.validate_only(), id);
-                             v1::CreateModelResponse out;
-                             *out.mutable_model() = encode_model(*model, true);
-                             return out;
-                           },
-                           answer);
+        backend_.models.pool().submit(
+            {.cancel = call->cancel()},
+            [this, request = std::move(request), id] {
+              const auto model = backend_.models.create(
+                  request.name(), request.spec(), static_cast<uint64_t>(request.seed()), request.validate_only(), id);
+              v1::CreateModelResponse out;
+              *out.mutable_model() = encode_model(*model, true);
+              return out;
+            },
+            answer);
       });
   unary<v1::GetModelRequest, v1::GetModelResponse>("GetModel", [this](const Context&, auto request, auto answer) {
     v1::GetModelResponse out;
@@ -74,12 +74,12 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
     }
     answer(std::move(out));
   });
-  unary<v1::DeleteModelRequest, v1::DeleteModelResponse>(
-      "DeleteModel", [this](const Context&, auto request, auto answer) {
-        decode_call_id(request.call_id());
-        backend_.models.remove(request.name());
-        answer(v1::DeleteModelResponse());
-      });
+  unary<v1::DeleteModelRequest, v1::DeleteModelResponse>("DeleteModel",
+                                                         [this](const Context&, auto request, auto answer) {
+                                                           decode_call_id(request.call_id());
+                                                           backend_.models.remove(request.name());
+                                                           answer(v1::DeleteModelResponse());
+                                                         });
   unary<v1::DescribeModelRequest, v1::DescribeModelResponse>(
       "DescribeModel", [this](const Context& call, auto request, auto answer) {
         backend_.models.require(request.name())->submit(call->cancel(), &describe, answer);
@@ -87,14 +87,15 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
   unary<v1::SetTrainingRequest, v1::SetTrainingResponse>(
       "SetTraining", [this](const Context& call, auto request, auto answer) {
         const auto model = backend_.models.require(request.name());
-        model->submit(call->cancel(),
-                      [request, id = decode_call_id(request.call_id())](LiveModel& m) {
-                        return once<v1::SetTrainingResponse>(m, id, [&] {
-                          m.set_training(request.training(), request.path());
-                          return v1::SetTrainingResponse();
-                        });
-                      },
-                      answer);
+        model->submit(
+            call->cancel(),
+            [request, id = decode_call_id(request.call_id())](LiveModel& m) {
+              return once<v1::SetTrainingResponse>(m, id, [&] {
+                m.set_training(request.training(), request.path());
+                return v1::SetTrainingResponse();
+              });
+            },
+            answer);
       });
 }
 

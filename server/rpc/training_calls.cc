@@ -68,9 +68,8 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
   void message(v1::EvaluateRequest request, Answer<void> answer) override {
     if (!model_) {
       model_ = backend_.models.require(request.model());
-      sums_ = std::make_shared<Evaluation>(
-          model_->begin_evaluation({request.metrics().begin(), request.metrics().end()},
-                                   request.has_loss() ? &request.loss() : nullptr));
+      sums_ = std::make_shared<Evaluation>(model_->begin_evaluation(
+          {request.metrics().begin(), request.metrics().end()}, request.has_loss() ? &request.loss() : nullptr));
     } else if (!request.model().empty() && request.model() != model_->name()) {
       fail("model: an evaluation is of one model, ", model_->name(), "; got ", request.model());
     }
@@ -102,9 +101,10 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
 
  private:
   void evaluate(std::shared_ptr<EvaluateBatch> batch, const Answer<void>& answer) {
-    model_->run_read(call_->cancel(), committed_,
-                     [batch = std::move(batch), sums = sums_](LiveModel& m, Module& root) { m.evaluate_batch(root, *batch, *sums); },
-                     answer);
+    model_->run_read(
+        call_->cancel(), committed_,
+        [batch = std::move(batch), sums = sums_](LiveModel& m, Module& root) { m.evaluate_batch(root, *batch, *sums); },
+        answer);
   }
 
   const Backend& backend_;
@@ -128,19 +128,21 @@ StepArgs decode_step(const v1::StepRequest& request) {
 }
 
 void submit_train_step(const std::shared_ptr<LiveModel>& model, const std::shared_ptr<CancelSource>& cancel,
-                       v1::TrainStepRequest request, const codec::Limits& limits, Answer<v1::TrainStepResponse> answer) {
+                       v1::TrainStepRequest request, const codec::Limits& limits,
+                       Answer<v1::TrainStepResponse> answer) {
   const ChangeId id = decode_call_id(request.call_id());
-  model->submit(cancel,
-                [args = decode_train_step(std::move(request), limits), id](LiveModel& m) {
-                  return once<v1::TrainStepResponse>(m, id, [&] {
-                    const StepResult result = m.train_step(args);
-                    v1::TrainStepResponse out;
-                    *out.mutable_info() = encode_step(result);
-                    codec::encode_tensors(result.outputs, *out.mutable_outputs());
-                    return out;
-                  });
-                },
-                answer);
+  model->submit(
+      cancel,
+      [args = decode_train_step(std::move(request), limits), id](LiveModel& m) {
+        return once<v1::TrainStepResponse>(m, id, [&] {
+          const StepResult result = m.train_step(args);
+          v1::TrainStepResponse out;
+          *out.mutable_info() = encode_step(result);
+          codec::encode_tensors(result.outputs, *out.mutable_outputs());
+          return out;
+        });
+      },
+      answer);
 }
 
 std::unique_ptr<BidiHandler<v1::TrainRequest, v1::TrainResponse>> make_train_handler(const Backend& backend,

@@ -2,8 +2,8 @@
 
 #include <memory>
 
-#include "server/rpc/client_stream.h"
 #include "server/rpc/backend.h"
+#include "server/rpc/client_stream.h"
 #include "tapewire/v1/autograd_service.pb.h"
 
 namespace tapewire::rpc {

@@ -94,7 +94,8 @@ TEST(BackwardTest, OutputGradientsMustFit) {
   const Tensor y = sum(leaf({1, 2, 3}));
   EXPECT_EQ(error_of([&] { backward(y, Tensor::zeros({2}, DType::kFloat64)); }),
             "Mismatch in shape: grad_output[0] has a shape of [2] and output[0] has a shape of [].");
-  EXPECT_THAT(error_of([&] { backward(y, Tensor::zeros({}, DType::kInt64)); }), HasSubstr("must be of a floating dtype"));
+  EXPECT_THAT(error_of([&] { backward(y, Tensor::zeros({}, DType::kInt64)); }),
+              HasSubstr("must be of a floating dtype"));
   const std::vector<Tensor> outputs{y};
   const std::vector<Tensor> grads{y, y};
   EXPECT_EQ(error_of([&] { backward(outputs, grads); }), "got 1 tensors and 2 gradients");
@@ -288,7 +289,8 @@ TEST(AccumulateTest, UnderCreateGraphTheyAreAddedOutOfPlace) {
 
 TEST(AccumulateTest, SetGradientChecksDtypeAndSizes) {
   const Tensor x = leaf({1, 2});
-  EXPECT_THAT(error_of([&] { set_gradient(x, Tensor::zeros({2})); }), HasSubstr("assigned grad float32[2] to data float64[2]"));
+  EXPECT_THAT(error_of([&] { set_gradient(x, Tensor::zeros({2})); }),
+              HasSubstr("assigned grad float32[2] to data float64[2]"));
   set_gradient(x, Tensor::of<double>({1, 1}));
   backward(sum(x));
   EXPECT_THAT(values(gradient(x)), ElementsAre(2, 2));
@@ -329,9 +331,10 @@ TEST(GradTest, TheSameInputTwiceGetsItsGradientTwice) {
 TEST(GradTest, AnUnusedInputIsAnErrorUnlessAllowed) {
   const Tensor x = leaf({2});
   const Tensor unused = leaf({3});
-  EXPECT_EQ(error_of([&] { grad({sum(x)}, {x, unused}); }),
-            "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
-            "is the desired behavior.");
+  EXPECT_EQ(
+      error_of([&] { grad({sum(x)}, {x, unused}); }),
+      "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
+      "is the desired behavior.");
   const Tensors g = grad({sum(x)}, {x, unused}, {}, {.allow_unused = true});
   EXPECT_THAT(values(g[0]), ElementsAre(1));
   EXPECT_FALSE(g[1].defined());
@@ -405,9 +408,10 @@ TEST(ValidateTest, TheNumberOfGradientsMustMatch) {
 }
 
 TEST(ValidateTest, TheShapeMustBeCompatible) {
-  EXPECT_EQ(error_of_returning(leaf({1, 2}), {Tensor::zeros({3}, DType::kFloat64)}),
-            "Function ReturningBackward returned an invalid gradient at index 0 - got [3] but expected shape compatible "
-            "with [2]");
+  EXPECT_EQ(
+      error_of_returning(leaf({1, 2}), {Tensor::zeros({3}, DType::kFloat64)}),
+      "Function ReturningBackward returned an invalid gradient at index 0 - got [3] but expected shape compatible "
+      "with [2]");
 }
 
 TEST(ValidateTest, ABroadcastGradientIsSummed) {

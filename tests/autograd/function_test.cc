@@ -102,7 +102,9 @@ struct ExpInPlace : Function<ExpInPlace> {
     ctx.save_for_backward({x});  // the output itself
     return x;
   }
-  static Tensors backward(FunctionContext& ctx, const Tensors& grads) { return {mul(grads[0], ctx.saved_tensors()[0])}; }
+  static Tensors backward(FunctionContext& ctx, const Tensors& grads) {
+    return {mul(grads[0], ctx.saved_tensors()[0])};
+  }
 };
 
 TEST(FunctionTest, ADirtyInputTakesTheNewHistory) {
@@ -168,9 +170,10 @@ struct Marks : Function<Marks> {
 
 TEST(FunctionTest, WhatIsDirtyMustBeReturnedAndAnInput) {
   const Tensor x = mul(leaf({1}), 1);
-  EXPECT_EQ(error_of([&] { Marks::call(x, std::string("dirty, not returned")); }),
-            "MarksBackward: Some elements marked as dirty during the forward method were not returned as output. The inputs "
-            "that are modified inplace must all be outputs of the Function.");
+  EXPECT_EQ(
+      error_of([&] { Marks::call(x, std::string("dirty, not returned")); }),
+      "MarksBackward: Some elements marked as dirty during the forward method were not returned as output. The inputs "
+      "that are modified inplace must all be outputs of the Function.");
   EXPECT_THAT(error_of([&] { Marks::call(x, std::string("dirty stranger")); }), HasSubstr("that is no input"));
 }
 
@@ -215,7 +218,8 @@ TEST(FunctionTest, AViewFromForwardMustNotChangeInPlace) {
     const Tensor y = Marks::call(mul(leaf({1}), 1), std::string(how))[0];
     EXPECT_EQ(made_by(y), "MarksBackward");
     EXPECT_EQ(error_of([&] { add_(y, 1); }),
-              "add_: Output 0 of MarksBackward is a view and is being modified inplace. This view was created inside a custom "
+              "add_: Output 0 of MarksBackward is a view and is being modified inplace. This view was created inside a "
+              "custom "
               "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would "
               "override the custom backward associated with the custom Function, leading to incorrect gradients. This "
               "behavior is forbidden. You can fix this by cloning the output of the custom Function.");
@@ -267,12 +271,14 @@ TEST(FunctionTest, BackwardReturnsOneGradientAnArgument) {
             "function ReturnsBackward returned an incorrect number of gradients (expected 2, got 1)");
   EXPECT_EQ(error_of_returning("too many"),
             "function ReturnsBackward returned an incorrect number of gradients (expected 2, got 3)");
-  EXPECT_EQ(error_of_returning("for a number"),
-            "function ReturnsBackward returned a gradient different from None at position 2, but the corresponding forward "
-            "input was not a Variable");
-  EXPECT_EQ(error_of_returning("wrong shape"),
-            "Function ReturnsBackward returned an invalid gradient at index 0 - got [2] but expected shape compatible with "
-            "[3]");
+  EXPECT_EQ(
+      error_of_returning("for a number"),
+      "function ReturnsBackward returned a gradient different from None at position 2, but the corresponding forward "
+      "input was not a Variable");
+  EXPECT_EQ(
+      error_of_returning("wrong shape"),
+      "Function ReturnsBackward returned an invalid gradient at index 0 - got [2] but expected shape compatible with "
+      "[3]");
   EXPECT_EQ(error_of_returning("trailing none"), "no error");
   EXPECT_EQ(error_of_returning("none at all"), "no error");
 }

@@ -88,7 +88,8 @@ TEST(GradcheckTest, FindsGradientsOutOfNothing) {
 
 TEST(GradcheckTest, FindsAWrongSecondOrder) {
   EXPECT_EQ(finding("second"), "");
-  EXPECT_THAT(finding("second", true), HasSubstr("second order (inputs from 2 on are output gradients): Jacobian mismatch"));
+  EXPECT_THAT(finding("second", true),
+              HasSubstr("second order (inputs from 2 on are output gradients): Jacobian mismatch"));
 }
 
 TEST(GradcheckTest, FindsAnOutputThatForgetsItsHistory) {
@@ -99,7 +100,8 @@ TEST(GradcheckTest, FindsAnOutputThatForgetsItsHistory) {
 TEST(GradcheckTest, RefusesWhatItCannotCheck) {
   const auto f = [](const Tensors& in) { return Tensors{mul(in[0], 2)}; };
   EXPECT_THAT(error_of([&] { gradcheck(f, {Tensor::of<double>({1})}); }), HasSubstr("at least one input tensor"));
-  EXPECT_THAT(error_of([&] { gradcheck(f, {set_requires_grad(Tensor::zeros({1}))}); }), HasSubstr("must be a leaf of float64"));
+  EXPECT_THAT(error_of([&] { gradcheck(f, {set_requires_grad(Tensor::zeros({1}))}); }),
+              HasSubstr("must be a leaf of float64"));
   EXPECT_THAT(error_of([&] { gradcheck(f, {mul(leaf({1}), 1)}); }), HasSubstr("must be a leaf of float64"));
   const Tensor repeated = set_requires_grad(detach(expand(Tensor::zeros({1}, DType::kFloat64), {3})));
   EXPECT_THAT(error_of([&] { gradcheck(f, {repeated}); }), HasSubstr("elements that share memory"));

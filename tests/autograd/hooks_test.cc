@@ -52,7 +52,8 @@ TEST(NodeHooksTest, APreHookReplacesOutputGradientsAPostHookInputGradients) {
   const Tensor x = leaf({3});
   const Tensor y = mul(x, x);
   grad_fn(y)->add_pre_hook([](const Tensors& grads) { return Tensors{mul(grads[0], 10)}; });
-  grad_fn(y)->add_post_hook([](const Tensors& inputs, const Tensors&) { return Tensors{inputs[0], mul(inputs[1], 0.0)}; });
+  grad_fn(y)->add_post_hook(
+      [](const Tensors& inputs, const Tensors&) { return Tensors{inputs[0], mul(inputs[1], 0.0)}; });
   backward(sum(y));
   EXPECT_THAT(values(gradient(x)), ElementsAre(30));
 }
@@ -113,9 +114,8 @@ TEST(TensorHooksTest, OnALeafFireBeforeAccumulation) {
     log.push_back(gradient(x).defined() ? "after" : "before");
     return mul(g, 7);
   });
-  register_post_accumulate_grad_hook(x, [&](const Tensor& p) {
-    log.push_back(str_cat("post-accumulate ", gradient(p).item<double>()));
-  });
+  register_post_accumulate_grad_hook(
+      x, [&](const Tensor& p) { log.push_back(str_cat("post-accumulate ", gradient(p).item<double>())); });
   gradient_edge(x).node->add_post_hook([&](const Tensors&, const Tensors&) {
     log.push_back("never: the node went with its last user");
     return Tensors();
@@ -275,7 +275,8 @@ TEST(RetainGradTest, OfALeafDoesNothingOfAConstantIsAnError) {
   retain_grad(x);
   backward(mul(x, 2));
   EXPECT_THAT(values(gradient(x)), ElementsAre(2));
-  EXPECT_EQ(error_of([] { retain_grad(Tensor::zeros({1})); }), "can't retain_grad on Tensor that has requires_grad=False");
+  EXPECT_EQ(error_of([] { retain_grad(Tensor::zeros({1})); }),
+            "can't retain_grad on Tensor that has requires_grad=False");
 }
 
 TEST(RetainGradTest, ACapturedGradientIsRetainedToo) {

@@ -156,7 +156,8 @@ TEST(InPlaceTest, AnOperandThatIsTheTargetIsFineWhereNothingIsSaved) {
 
 TEST(InPlaceTest, OfALeafThatRequiresGradIsAnError) {
   const Tensor x = leaf({1, 2});
-  EXPECT_EQ(error_of([&] { add_(x, 1); }), "add_: a leaf Variable that requires grad is being used in an in-place operation.");
+  EXPECT_EQ(error_of([&] { add_(x, 1); }),
+            "add_: a leaf Variable that requires grad is being used in an in-place operation.");
   EXPECT_THAT(values(x), ElementsAre(1, 2));
   EXPECT_EQ(x.version(), 0u);
   EXPECT_EQ(error_of([&] { add_(view(x, {2, 1}), 1); }),
@@ -186,8 +187,9 @@ TEST(InPlaceTest, OverlappingMemoryIsRefusedWherePyTorchDoes) {
   EXPECT_THAT(error_of([] { mul_(expand(Tensor::zeros({3}), {2, 3}), 2); }),
               HasSubstr("more than one element of the written-to tensor refers to a single memory location"));
   const Tensor square_matrix = Tensor::zeros({3, 3});
-  EXPECT_THAT(error_of([&] { add_(square_matrix, t(square_matrix)); }),
-              HasSubstr("some elements of the input tensor and the written-to tensor refer to a single memory location"));
+  EXPECT_THAT(
+      error_of([&] { add_(square_matrix, t(square_matrix)); }),
+      HasSubstr("some elements of the input tensor and the written-to tensor refer to a single memory location"));
   const Tensor row = Tensor::zeros({6});
   EXPECT_THAT(error_of([&] { add_(part_of(row, 0, 3), part_of(row, 1, 3)); }), HasSubstr("some elements of the input"));
 }
@@ -321,7 +323,8 @@ TEST(ViewInPlaceTest, ABaseThatIsNotRowMajorIsRefusedBeforeAnythingChanges) {
 // Views that must not change -----------------------------------------------------------------------------------------
 
 constexpr const char* kNoGradHint =
-    " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
+    " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
+    "the "
     "view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both "
     "outside (if you want the inplace to be tracked).";
 
@@ -352,10 +355,11 @@ TEST(NoGradViewTest, MustNotBeUsedAfterItsBaseChanged) {
   const Tensor base = mul(leaf({1, 2}), 1);
   const Tensor v = no_grad_view(base);
   mul_(base, 2);
-  EXPECT_EQ(error_of([&] { mul(v, 2); }),
-            str_cat("view: A view was created in no_grad mode and its base or another view of its base has been modified "
-                    "inplace with grad mode enabled.",
-                    kNoGradHint));
+  EXPECT_EQ(
+      error_of([&] { mul(v, 2); }),
+      str_cat("view: A view was created in no_grad mode and its base or another view of its base has been modified "
+              "inplace with grad mode enabled.",
+              kNoGradHint));
 }
 
 TEST(NoGradViewTest, AViewOfItIsAsBad) {
@@ -367,10 +371,11 @@ TEST(MultiOutputViewTest, MustNotChange) {
   const Tensor base = mul(leaf({1, 2}), 1);
   const Tensor v = view(base, {2});
   set_view_of(v, base, ViewOrigin::kMultiOutput);
-  EXPECT_EQ(error_of([&] { mul_(v, 2); }),
-            "mul_: Output 0 of ViewBackward0 is a view and is being modified inplace. This view is the output of a function "
-            "that returns multiple views. Such functions do not allow the output views to be modified inplace. You should "
-            "replace the inplace operation by an out-of-place one.");
+  EXPECT_EQ(
+      error_of([&] { mul_(v, 2); }),
+      "mul_: Output 0 of ViewBackward0 is a view and is being modified inplace. This view is the output of a function "
+      "that returns multiple views. Such functions do not allow the output views to be modified inplace. You should "
+      "replace the inplace operation by an out-of-place one.");
 }
 
 // torch: b = torch.zeros(4); v1, v2 = b.split(2); v1.mul_(w) raises too: it is enough that an operand needs a gradient.

@@ -25,9 +25,7 @@ std::string error_of(F&& f) {
 }
 
 /// A float64 vector that gradients accumulate in.
-inline Tensor leaf(std::initializer_list<double> values) {
-  return set_requires_grad(Tensor::of<double>(values));
-}
+inline Tensor leaf(std::initializer_list<double> values) { return set_requires_grad(Tensor::of<double>(values)); }
 inline Tensor leaf(std::initializer_list<double> values, std::initializer_list<int64_t> sizes) {
   return set_requires_grad(Tensor::of<double>(values, sizes));
 }

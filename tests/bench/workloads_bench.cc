@@ -89,8 +89,10 @@ BENCHMARK(train_mlp_b64)->Arg(1)->Arg(2)->UseRealTime();
 
 void train_mnist_b64(benchmark::State& state) {
   manual_seed(0);
-  const auto conv1 = std::make_shared<Conv2d>(Conv2d::Options{.in_channels = 1, .out_channels = 10, .kernel_size = {5}});
-  const auto conv2 = std::make_shared<Conv2d>(Conv2d::Options{.in_channels = 10, .out_channels = 20, .kernel_size = {5}});
+  const auto conv1 =
+      std::make_shared<Conv2d>(Conv2d::Options{.in_channels = 1, .out_channels = 10, .kernel_size = {5}});
+  const auto conv2 =
+      std::make_shared<Conv2d>(Conv2d::Options{.in_channels = 10, .out_channels = 20, .kernel_size = {5}});
   const auto fc1 = std::make_shared<Linear>(320, 50);
   const auto fc2 = std::make_shared<Linear>(50, 10);
   const Tensor x = normal({64, 1, 28, 28});

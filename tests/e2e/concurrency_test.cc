@@ -18,23 +18,67 @@ using testing::Not;
 const char* const kConvNet = R"pb(
   modules { path: "" type: "Sequential" }
   modules {
-    path: "conv" type: "Conv2d"
-    attributes { key: "in_channels" value { int_value: 1 } }
-    attributes { key: "out_channels" value { int_value: 6 } }
-    attributes { key: "kernel_size" value { int_value: 3 } }
+    path: "conv"
+    type: "Conv2d"
+    attributes {
+      key: "in_channels"
+      value { int_value: 1 }
+    }
+    attributes {
+      key: "out_channels"
+      value { int_value: 6 }
+    }
+    attributes {
+      key: "kernel_size"
+      value { int_value: 3 }
+    }
   }
-  modules { path: "norm" type: "BatchNorm2d" attributes { key: "num_features" value { int_value: 6 } } }
-  modules { path: "relu" type: "ReLU" }
-  modules { path: "pool" type: "MaxPool2d" attributes { key: "kernel_size" value { int_value: 2 } } }
-  modules { path: "flat" type: "Flatten" }
-  modules { path: "drop" type: "Dropout" attributes { key: "p" value { double_value: 0.3 } } }
   modules {
-    path: "fc" type: "Linear"
-    attributes { key: "in_features" value { int_value: 54 } }
-    attributes { key: "out_features" value { int_value: 4 } }
+    path: "norm"
+    type: "BatchNorm2d"
+    attributes {
+      key: "num_features"
+      value { int_value: 6 }
+    }
+  }
+  modules { path: "relu" type: "ReLU" }
+  modules {
+    path: "pool"
+    type: "MaxPool2d"
+    attributes {
+      key: "kernel_size"
+      value { int_value: 2 }
+    }
+  }
+  modules { path: "flat" type: "Flatten" }
+  modules {
+    path: "drop"
+    type: "Dropout"
+    attributes {
+      key: "p"
+      value { double_value: 0.3 }
+    }
+  }
+  modules {
+    path: "fc"
+    type: "Linear"
+    attributes {
+      key: "in_features"
+      value { int_value: 54 }
+    }
+    attributes {
+      key: "out_features"
+      value { int_value: 4 }
+    }
   }
   loss { type: "CrossEntropyLoss" }
-  optimizer { type: "Adam" attributes { key: "lr" value { double_value: 0.01 } } }
+  optimizer {
+    type: "Adam"
+    attributes {
+      key: "lr"
+      value { double_value: 0.01 }
+    }
+  }
 )pb";
 
 struct Network {

@@ -43,7 +43,8 @@ Value run(const GraphDef& def, const Args& args, bool training = false) {
 }
 
 TEST(ProgramTest, RunsCallsInOrder) {
-  const GraphDef def = graph({op("mul", {ref("x"), literal(2)}, "twice"), op("add", {ref("twice"), ref("x")}, "y")}, "y");
+  const GraphDef def =
+      graph({op("mul", {ref("x"), literal(2)}, "twice"), op("add", {ref("twice"), ref("x")}, "y")}, "y");
   EXPECT_THAT(run(def, {Tensor::of<float>({1, 2})}).tensor().to_vector<float>(), ElementsAre(3, 6));
 }
 
@@ -86,8 +87,7 @@ TEST(ProgramTest, AnOptionalInputIsItsDefaultWhenLeftOut) {
 
 TEST(ProgramTest, EveryFaultIsReportedWithItsPlace) {
   GraphDef def = graph({op("rellu", {ref("x")}, "a"), op("softmax", {ref("x"), literal("one")}, "b"),
-                        op("relu", {ref("xx")}, "x"), op("add", {ref("x")}, "c"),
-                        op("max_pool2d", {ref("x")}, "d")},
+                        op("relu", {ref("xx")}, "x"), op("add", {ref("x")}, "c"), op("max_pool2d", {ref("x")}, "d")},
                        "z");
   const std::vector<std::string> faults = faults_of(def);
   EXPECT_THAT(faults, Contains(HasSubstr("calls[0]: unknown op 'rellu'; did you mean 'relu'?")));
@@ -124,9 +124,7 @@ std::shared_ptr<GraphModule> net() {
   return module;
 }
 
-TEST(GraphModuleTest, CallsItsChildren) {
-  EXPECT_THAT((*net())(Tensor::zeros({3, 4})).sizes(), ElementsAre(3, 2));
-}
+TEST(GraphModuleTest, CallsItsChildren) { EXPECT_THAT((*net())(Tensor::zeros({3, 4})).sizes(), ElementsAre(3, 2)); }
 
 TEST(GraphModuleTest, AnErrorInAChildNamesTheChild) {
   try {

@@ -108,7 +108,8 @@ Tensor strided(const Tensor& x) {
   size_t at = 0;
   const auto fill = [&](auto&& self, size_t d, int64_t place) -> void {
     if (d == x.sizes().size()) {
-      dispatch_all(x.dtype(), [&]<class T>(TypeTag<T>) { out.mutable_data<T>()[place] = static_cast<T>(values[at++]); });
+      dispatch_all(x.dtype(),
+                   [&]<class T>(TypeTag<T>) { out.mutable_data<T>()[place] = static_cast<T>(values[at++]); });
       return;
     }
     for (int64_t i = 0; i < x.sizes()[d]; ++i) self(self, d + 1, place + i * strides[d]);
@@ -139,7 +140,8 @@ Tensors gradients(const Tensors& outputs, const Args& args) {
     roots.push_back(y);
     Tensor g = Tensor::empty(y.sizes(), y.dtype());
     dispatch_floating("test", g.dtype(), [&]<class T>(TypeTag<T>) {
-      for (int64_t i = 0; i < g.numel(); ++i) g.mutable_data<T>()[i] = static_cast<T>(0.5 + 0.1 * static_cast<double>(i % 7));
+      for (int64_t i = 0; i < g.numel(); ++i)
+        g.mutable_data<T>()[i] = static_cast<T>(0.5 + 0.1 * static_cast<double>(i % 7));
     });
     cotangents.push_back(g);
   }
@@ -212,7 +214,9 @@ TEST_P(SampleTest, EvalFillsWhatInferPromises) {
     Tensor x;
     for (size_t v = 0; v < values.size(); ++v) {
       if (!values[v].is_tensor()) continue;
-      const auto name = v < sample().args.positional.size() ? std::string_view() : std::string_view(names[v - sample().args.positional.size()]);
+      const auto name = v < sample().args.positional.size()
+                            ? std::string_view()
+                            : std::string_view(names[v - sample().args.positional.size()]);
       if (name.empty() ? v == i : name == op().inputs[i].name) x = values[v].tensor();
     }
     if (!x.defined() && !op().inputs[i].is_optional) return;  // a number: it would be promoted
@@ -280,7 +284,8 @@ TEST_P(SampleTest, Float32IsCloseToFloat64) {
   const Tensors expected = tensors_of(call(sample().op, sample().args));
   const Tensors actual = tensors_of(call(sample().op, single));
   ASSERT_EQ(actual.size(), expected.size());
-  const bool asks_for_double = std::ranges::any_of(sample().args.named, [](const auto& n) { return n.second.is_dtype(); });
+  const bool asks_for_double =
+      std::ranges::any_of(sample().args.named, [](const auto& n) { return n.second.is_dtype(); });
   for (size_t i = 0; i < expected.size(); ++i) {
     if (is_floating(expected[i].dtype()) && !asks_for_double) {
       EXPECT_EQ(actual[i].dtype(), DType::kFloat32);
@@ -297,7 +302,8 @@ TEST_P(SampleTest, Float32IsCloseToFloat64) {
 
 // The codes of an input that is at fault, or of a state; INTERNAL would mean that the op's own check is missing.
 void expect_clear(const Error& error, const std::string& what) {
-  EXPECT_TRUE(error.code() == absl::StatusCode::kInvalidArgument || error.code() == absl::StatusCode::kFailedPrecondition ||
+  EXPECT_TRUE(error.code() == absl::StatusCode::kInvalidArgument ||
+              error.code() == absl::StatusCode::kFailedPrecondition ||
               error.code() == absl::StatusCode::kResourceExhausted)
       << what << ": " << absl::StatusCodeToString(error.code()) << ": " << error.message();
   EXPECT_FALSE(error.message().empty()) << what;
@@ -370,9 +376,12 @@ class Mutator {
     if (value.is_bool()) return !value.boolean();
     if (value.is_tuple()) {
       Tuple items = value.tuple();
-      if (items.empty() || pick(4) == 0) items.push_back(number());
-      else if (pick(4) == 0) items.pop_back();
-      else items[pick(items.size())] = number();
+      if (items.empty() || pick(4) == 0)
+        items.push_back(number());
+      else if (pick(4) == 0)
+        items.pop_back();
+      else
+        items[pick(items.size())] = number();
       return items;
     }
     return stranger();
@@ -380,20 +389,25 @@ class Mutator {
 
   Value number() {
     constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
-    constexpr std::array<int64_t, 12> kNumbers{0,         -1,        -2,         1,
-                                               2,         5,         1000,       int64_t{1} << 31,
-                                               kMost / 2, kMost - 1, kMost, std::numeric_limits<int64_t>::min()};
+    constexpr std::array<int64_t, 12> kNumbers{
+        0, -1, -2, 1, 2, 5, 1000, int64_t{1} << 31, kMost / 2, kMost - 1, kMost, std::numeric_limits<int64_t>::min()};
     return kNumbers[pick(kNumbers.size())];
   }
 
   Value stranger() {
     switch (pick(6)) {
-      case 0: return Value();
-      case 1: return "text";
-      case 2: return Tuple{1, "two"};
-      case 3: return Dict{{"k", 1}};
-      case 4: return DType::kInt32;
-      default: return Tensor::zeros({2}, DType::kBool);
+      case 0:
+        return Value();
+      case 1:
+        return "text";
+      case 2:
+        return Tuple{1, "two"};
+      case 3:
+        return Dict{{"k", 1}};
+      case 4:
+        return DType::kInt32;
+      default:
+        return Tensor::zeros({2}, DType::kBool);
     }
   }
 
@@ -401,16 +415,22 @@ class Mutator {
     Shape sizes = x.sizes();
     DType dtype = x.dtype();
     switch (pick(5)) {
-      case 0: sizes.insert(sizes.begin() + static_cast<std::ptrdiff_t>(pick(sizes.size() + 1)), static_cast<int64_t>(pick(3))); break;
+      case 0:
+        sizes.insert(sizes.begin() + static_cast<std::ptrdiff_t>(pick(sizes.size() + 1)),
+                     static_cast<int64_t>(pick(3)));
+        break;
       case 1:
         if (!sizes.empty()) sizes.erase(sizes.begin() + static_cast<std::ptrdiff_t>(pick(sizes.size())));
         break;
       case 2:
         if (!sizes.empty()) sizes[pick(sizes.size())] = static_cast<int64_t>(pick(7));
         break;
-      case 3: sizes = {}; break;
+      case 3:
+        sizes = {};
+        break;
       default: {
-        constexpr std::array kDTypes{DType::kFloat32, DType::kFloat64, DType::kInt64, DType::kInt32, DType::kUInt8, DType::kBool};
+        constexpr std::array kDTypes{DType::kFloat32, DType::kFloat64, DType::kInt64,
+                                     DType::kInt32,   DType::kUInt8,   DType::kBool};
         dtype = kDTypes[pick(kDTypes.size())];
       }
     }

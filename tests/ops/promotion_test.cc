@@ -12,7 +12,8 @@
 namespace tapewire {
 namespace {
 
-constexpr std::array kDTypes{DType::kFloat32, DType::kFloat64, DType::kInt64, DType::kInt32, DType::kUInt8, DType::kBool};
+constexpr std::array kDTypes{DType::kFloat32, DType::kFloat64, DType::kInt64,
+                             DType::kInt32,   DType::kUInt8,   DType::kBool};
 
 char letter(DType dtype) { return "fdliub"[static_cast<size_t>(dtype)]; }
 

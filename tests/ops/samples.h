@@ -60,7 +60,8 @@ inline Tensor positive(const Shape& sizes) { return variable(sizes, 0.3, 2.5); }
 inline Tensor distinct(const Shape& sizes) {
   Tensor out = Tensor::empty(sizes, DType::kFloat64);
   const int64_t n = out.numel();
-  for (int64_t i = 0; i < n; ++i) out.mutable_data<double>()[i] = static_cast<double>((i * 7919 + 13) % 104729 % (4 * n + 1)) * 0.1 - 1;
+  for (int64_t i = 0; i < n; ++i)
+    out.mutable_data<double>()[i] = static_cast<double>((i * 7919 + 13) % 104729 % (4 * n + 1)) * 0.1 - 1;
   return set_requires_grad(out);
 }
 inline Tensor indices(std::initializer_list<int64_t> values, std::initializer_list<int64_t> sizes) {

@@ -61,7 +61,7 @@ TEST(ArithmeticValuesTest, AddSubAndRsub) {
 }
 
 TEST(ArithmeticValuesTest, MulAndDiv) {
-  expect(mul(x(), y()), {2, 3}, {2, 6, 1.5, 1, -0.0, -0.75});                    // x * y
+  expect(mul(x(), y()), {2, 3}, {2, 6, 1.5, 1, -0.0, -0.75});                   // x * y
   expect(div(x(), y()), {2, 3}, {0.5, 0.6666666666666666, 6, 0.25, -0.0, -3});  // x / y
   // torch.div(x, y, rounding_mode='trunc'), and 'floor'
   expect(div(x(), y(), {RoundingMode::kTrunc}), {2, 3}, {0, 0, 6, 0, -0.0, -3});
@@ -90,10 +90,10 @@ TEST(ArithmeticValuesTest, Extremes) {
 }
 
 TEST(ArithmeticValuesTest, PromotedResults) {
-  expect(add(ints({1, 2}), 1.5), DType::kFloat32, {2}, {2.5, 3.5});                  // tensor([1, 2]) + 1.5
-  expect(add(Tensor::of<bool>({true, false}), 1), DType::kInt64, {2}, {2, 1});       // tensor([True, False]) + 1
-  expect(add(Tensor::of<uint8_t>({1, 2}), 300), DType::kUInt8, {2}, {45, 46});       // uint8 tensor([1, 2]) + 300
-  expect(mul(ints({int64_t{1} << 62, 3}), 4), DType::kInt64, {2}, {0, 12});          // tensor([2**62, 3]) * 4
+  expect(add(ints({1, 2}), 1.5), DType::kFloat32, {2}, {2.5, 3.5});             // tensor([1, 2]) + 1.5
+  expect(add(Tensor::of<bool>({true, false}), 1), DType::kInt64, {2}, {2, 1});  // tensor([True, False]) + 1
+  expect(add(Tensor::of<uint8_t>({1, 2}), 300), DType::kUInt8, {2}, {45, 46});  // uint8 tensor([1, 2]) + 300
+  expect(mul(ints({int64_t{1} << 62, 3}), 4), DType::kInt64, {2}, {0, 12});     // tensor([2**62, 3]) * 4
 }
 
 TEST(PointwiseValuesTest, OfOneTensor) {
@@ -179,18 +179,21 @@ TEST(PoolingValuesTest, MaxPool2d) {
   const Tensor p = Tensor::of<double>({1, 5, 2, 8, 3, 4, 7, 6, 9, 0, -1, 2}, {1, 3, 4});
   expect(max_pool2d(p, {.kernel_size = {2}}), {1, 1, 2}, {5, 8});
   expect(max_pool2d(p, {.kernel_size = {2}, .ceil_mode = true}), {1, 2, 2}, {5, 8, 9, 2});
-  expect(max_pool2d(p, {.kernel_size = {3}, .stride = {1}, .padding = {1}}), {1, 3, 4}, {5, 7, 8, 8, 9, 9, 8, 8, 9, 9, 7, 7});
+  expect(max_pool2d(p, {.kernel_size = {3}, .stride = {1}, .padding = {1}}), {1, 3, 4},
+         {5, 7, 8, 8, 9, 9, 8, 8, 9, 9, 7, 7});
   expect(max_pool2d(p, {.kernel_size = {2}, .stride = {1}, .dilation = {2}}), {1, 1, 2}, {9, 8});
 }
 
 // PyTorch 2.x lets the padding be half of the dilated window; 1.13 only half of the plain one. By hand.
 TEST(PoolingValuesTest, PaddingMayBeHalfOfTheDilatedWindow) {
   const Tensor p = Tensor::of<double>({1, 2, 3}, {1, 1, 3});
-  expect(max_pool2d(p, {.kernel_size = {1, 3}, .stride = {1}, .padding = {0, 2}, .dilation = {1, 2}}), {1, 1, 3}, {3, 2, 3});
+  expect(max_pool2d(p, {.kernel_size = {1, 3}, .stride = {1}, .padding = {0, 2}, .dilation = {1, 2}}), {1, 1, 3},
+         {3, 2, 3});
 }
 
 TEST(NormalizationValuesTest, BatchNorm) {
-  // bx = tensor([[1, 2], [3, -4], [0, 5]]), running mean [0.5, -0.5] and variance [1, 2], weight [2, 3], bias [0.1, 0.2]
+  // bx = tensor([[1, 2], [3, -4], [0, 5]]), running mean [0.5, -0.5] and variance [1, 2], weight [2, 3], bias [0.1,
+  // 0.2]
   const Tensor bx = Tensor::of<double>({1, 2, 3, -4, 0, 5}, {3, 2});
   const Tensor mean = Tensor::of<double>({0.5, -0.5});
   const Tensor var = Tensor::of<double>({1, 2});
@@ -223,7 +226,8 @@ TEST(LossValuesTest, CrossEntropyOfClasses) {
 TEST(LossValuesTest, CrossEntropyOfProbabilities) {
   const Tensor p = softmax(neg(x()), {1});
   expect(cross_entropy(x(), p, three()), {}, {7.931830054723641});
-  expect(cross_entropy(x(), p, three(), {.reduction = Reduction::kSum, .label_smoothing = 0.2}), {}, {14.23271561557232});
+  expect(cross_entropy(x(), p, three(), {.reduction = Reduction::kSum, .label_smoothing = 0.2}), {},
+         {14.23271561557232});
 }
 
 TEST(LossValuesTest, NllLoss) {

@@ -54,9 +54,16 @@ std::string faults_of(const AttributeMap& given) {
 }
 
 TEST(AttributesTest, ParsesEachKind) {
-  const auto s = parse_attributes<Settings>(
-      "s", {{"kernel_size", Tuple{3, 5}}, {"groups", 2}, {"eps", 1}, {"bias", false}, {"value", 0.5}, {"dim", -1},
-            {"weights", Tuple{1, 2.5}}, {"dtype", "int64"}, {"label", "y"}, {"mode", "plain"}});
+  const auto s = parse_attributes<Settings>("s", {{"kernel_size", Tuple{3, 5}},
+                                                  {"groups", 2},
+                                                  {"eps", 1},
+                                                  {"bias", false},
+                                                  {"value", 0.5},
+                                                  {"dim", -1},
+                                                  {"weights", Tuple{1, 2.5}},
+                                                  {"dtype", "int64"},
+                                                  {"label", "y"},
+                                                  {"mode", "plain"}});
   EXPECT_THAT(s.kernel_size, ElementsAre(3, 5));
   EXPECT_EQ(s.groups, 2);
   EXPECT_EQ(s.eps, 1.0);
@@ -78,14 +85,16 @@ TEST(AttributesTest, LeavesDefaultsAndTakesOneIntForAList) {
 }
 
 TEST(AttributesTest, ReportsEveryFaultWithItsName) {
-  EXPECT_EQ(faults_of({{"kernal_size", 3}, {"groups", 1.5}}),
-            "conv1: Conv2d: attribute 'groups': expected an int, got float 1.5; unknown attribute 'kernal_size'; did you "
-            "mean 'kernel_size'?; missing attribute 'kernel_size'");
+  EXPECT_EQ(
+      faults_of({{"kernal_size", 3}, {"groups", 1.5}}),
+      "conv1: Conv2d: attribute 'groups': expected an int, got float 1.5; unknown attribute 'kernal_size'; did you "
+      "mean 'kernel_size'?; missing attribute 'kernel_size'");
   EXPECT_EQ(faults_of({{"kernel_size", Tuple{1, "a"}}}),
             "conv1: Conv2d: attribute 'kernel_size': expected ints, got a tuple with string 'a'");
   EXPECT_EQ(faults_of({{"kernel_size", 1}, {"mode", "odd"}}),
             "conv1: Conv2d: attribute 'mode': expected one of 'plain', 'fancy', got 'odd'");
-  EXPECT_EQ(faults_of({{"kernel_size", 1}, {"bias", 1}}), "conv1: Conv2d: attribute 'bias': expected a bool, got int 1");
+  EXPECT_EQ(faults_of({{"kernel_size", 1}, {"bias", 1}}),
+            "conv1: Conv2d: attribute 'bias': expected a bool, got int 1");
   EXPECT_EQ(faults_of({{"kernel_size", 1}, {"qqqqqq", 1}}), "conv1: Conv2d: unknown attribute 'qqqqqq'");
 }
 

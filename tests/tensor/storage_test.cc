@@ -53,7 +53,9 @@ TEST(StorageTest, WritingToASharedBufferLeavesTheOtherOwnersBytes) {
 TEST(StorageTest, WritingToABufferOfOnesOwnDoesNotCopy) {
   Tensor x = Tensor::of<float>({1, 2, 3});
   const void* before = x.raw_data();
-  { const Ref<Buffer> gone = x.storage().share_buffer(); }
+  {
+    const Ref<Buffer> gone = x.storage().share_buffer();
+  }
   x.mutable_data<float>()[0] = 9;
   EXPECT_EQ(x.raw_data(), before);
 }

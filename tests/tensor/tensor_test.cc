@@ -51,7 +51,8 @@ TEST(TensorTest, ReadsStridedElementsInRowMajorOrder) {
 }
 
 TEST(TensorTest, MakesEveryDtype) {
-  for (const DType dtype : {DType::kFloat32, DType::kFloat64, DType::kInt64, DType::kInt32, DType::kUInt8, DType::kBool}) {
+  for (const DType dtype :
+       {DType::kFloat32, DType::kFloat64, DType::kInt64, DType::kInt32, DType::kUInt8, DType::kBool}) {
     const Tensor zeros = Tensor::zeros({3}, dtype);
     EXPECT_EQ(zeros.dtype(), dtype);
     EXPECT_THAT(zeros.to_vector<double>(), ElementsAre(0, 0, 0));
@@ -67,7 +68,8 @@ TEST(TensorTest, ItemIsTheOneElement) {
   EXPECT_EQ(Tensor::scalar(2.5).dtype(), DType::kFloat32);
   EXPECT_EQ(Tensor::full({1, 1}, 7, DType::kInt32).item<int64_t>(), 7);
   EXPECT_TRUE(Tensor::scalar(true).item_scalar().is_bool());
-  EXPECT_EQ(error_of([] { Tensor::zeros({2}).item<float>(); }), "a Tensor with 2 elements cannot be converted to Scalar");
+  EXPECT_EQ(error_of([] { Tensor::zeros({2}).item<float>(); }),
+            "a Tensor with 2 elements cannot be converted to Scalar");
 }
 
 TEST(TensorTest, ZeroSizesAndZeroDimsWork) {
@@ -144,8 +146,9 @@ TEST(ShapeTest, BroadcastsFromTheRight) {
   EXPECT_THAT(broadcast_shapes("add", Shape{3, 1, 4}, Shape{2, 1}), ElementsAre(3, 2, 4));
   EXPECT_THAT(broadcast_shapes("add", Shape{}, Shape{2}), ElementsAre(2));
   EXPECT_THAT(broadcast_shapes("add", Shape{0, 1}, Shape{1, 5}), ElementsAre(0, 5));
-  EXPECT_THAT(error_of([] { broadcast_shapes("add", Shape{2, 3}, Shape{2, 4}); }),
-              HasSubstr("add: The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1"));
+  EXPECT_THAT(
+      error_of([] { broadcast_shapes("add", Shape{2, 3}, Shape{2, 4}); }),
+      HasSubstr("add: The size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1"));
   EXPECT_THAT(error_of([] { broadcast_shapes("add", Shape{0}, Shape{2}); }), HasSubstr("must match"));
 }
 
@@ -157,7 +160,8 @@ TEST(ShapeTest, WrapsDimensions) {
             "sum: Dimension out of range (expected to be in range of [-3, 2], but got 3)");
   EXPECT_THAT(wrap_dims("sum", Shape{-1, 0}, 3), ElementsAre(2, 0));
   EXPECT_THAT(wrap_dims("sum", Shape{}, 2), ElementsAre(0, 1));
-  EXPECT_EQ(error_of([] { wrap_dims("sum", Shape{0, -2}, 2); }), "sum: dim 0 appears multiple times in the list of dims");
+  EXPECT_EQ(error_of([] { wrap_dims("sum", Shape{0, -2}, 2); }),
+            "sum: dim 0 appears multiple times in the list of dims");
 }
 
 }  // namespace

@@ -33,17 +33,21 @@ std::string error_of(F&& f) {
 TEST(InferSizeTest, FillsInALoneMinusOne) {
   EXPECT_THAT(infer_size("view", Shape{2, -1}, 6), ElementsAre(2, 3));
   EXPECT_THAT(infer_size("view", Shape{-1}, 0), ElementsAre(0));
-  EXPECT_THAT(infer_size("view", Shape{}, 1), ElementsAre());
+  const Shape scalar;
+  EXPECT_THAT(infer_size("view", scalar, 1), ElementsAre());
 }
 
 // The messages are torch's for torch.ones(6).view(...).
 TEST(InferSizeTest, RefusesWhatDoesNotHold) {
-  EXPECT_EQ(error_of([] { infer_size("view", Shape{2, 4}, 6); }), "view: shape '[2, 4]' is invalid for input of size 6");
-  EXPECT_EQ(error_of([] { infer_size("view", Shape{-1, 4}, 6); }), "view: shape '[-1, 4]' is invalid for input of size 6");
+  EXPECT_EQ(error_of([] { infer_size("view", Shape{2, 4}, 6); }),
+            "view: shape '[2, 4]' is invalid for input of size 6");
+  EXPECT_EQ(error_of([] { infer_size("view", Shape{-1, 4}, 6); }),
+            "view: shape '[-1, 4]' is invalid for input of size 6");
   EXPECT_EQ(error_of([] { infer_size("view", Shape{-1, -1}, 6); }), "view: only one dimension can be inferred");
   EXPECT_EQ(error_of([] { infer_size("view", Shape{-2, 3}, 6); }), "view: invalid shape dimension -2");
   EXPECT_THAT(error_of([] { infer_size("view", Shape{-1, 0}, 0); }), HasSubstr("is ambiguous"));
-  EXPECT_THAT(error_of([] { infer_size("view", Shape{kHuge, kHuge}, 6); }), HasSubstr("is invalid for input of size 6"));
+  EXPECT_THAT(error_of([] { infer_size("view", Shape{kHuge, kHuge}, 6); }),
+              HasSubstr("is invalid for input of size 6"));
   EXPECT_THAT(error_of([] { infer_size("view", Shape{kHuge, kHuge, -1}, 6); }), HasSubstr("is invalid"));
 }
 
@@ -56,7 +60,8 @@ TEST(ViewTest, SplitsAndMergesDimensionsThatLieBackToBack) {
   EXPECT_FALSE(view_strides(part, Shape{6}));
   EXPECT_THAT(view(part, Shape{3, 1, 2}).strides, ElementsAre(4, 2, 1));
   EXPECT_EQ(view(part, Shape{3, 1, 2}).offset, 1);
-  EXPECT_THAT(error_of([&] { view(part, Shape{6}); }), HasSubstr("view size is not compatible with input tensor's size"));
+  EXPECT_THAT(error_of([&] { view(part, Shape{6}); }),
+              HasSubstr("view size is not compatible with input tensor's size"));
   EXPECT_THAT(view({{}, {}, 5}, Shape{1, 1}).strides, ElementsAre(1, 1));
 }
 
@@ -88,11 +93,13 @@ TEST(ExpandTest, RepeatsWithStrideZero) {
 }
 
 TEST(ExpandTest, RefusesWhatCannotRepeat) {
-  EXPECT_THAT(error_of([] { expand("expand", row_major({3, 2}), Shape{3, 4}); }),
-              HasSubstr("The expanded size of the tensor (4) must match the existing size (2) at non-singleton dimension 1"));
+  EXPECT_THAT(
+      error_of([] { expand("expand", row_major({3, 2}), Shape{3, 4}); }),
+      HasSubstr("The expanded size of the tensor (4) must match the existing size (2) at non-singleton dimension 1"));
   EXPECT_THAT(error_of([] { expand("expand", row_major({3}), Shape{-1, 3}); }),
               HasSubstr("isn't allowed in a leading, non-existing dimension 0"));
-  EXPECT_THAT(error_of([] { expand("expand", row_major({3, 2}), Shape{2}); }), HasSubstr("the number of sizes provided (1)"));
+  EXPECT_THAT(error_of([] { expand("expand", row_major({3, 2}), Shape{2}); }),
+              HasSubstr("the number of sizes provided (1)"));
   EXPECT_THAT(error_of([] { expand("expand", row_major({1}), Shape{-5}); }), HasSubstr("negative size -5"));
 }
 
@@ -102,7 +109,8 @@ TEST(SqueezeTest, DropsAndAddsOneLongDimensions) {
   EXPECT_THAT(squeeze(row_major({1, 3, 1}), std::nullopt).sizes, ElementsAre(3));
   EXPECT_THAT(squeeze(row_major({1, 3, 1}), 0).sizes, ElementsAre(3, 1));
   EXPECT_THAT(squeeze(row_major({1, 3, 1}), 1).sizes, ElementsAre(1, 3, 1));
-  EXPECT_THAT(error_of([] { unsqueeze(row_major({2}), 2); }), HasSubstr("expected to be in range of [-2, 1], but got 2"));
+  EXPECT_THAT(error_of([] { unsqueeze(row_major({2}), 2); }),
+              HasSubstr("expected to be in range of [-2, 1], but got 2"));
 }
 
 TEST(SelectTest, TakesOneIndexOut) {
@@ -110,7 +118,8 @@ TEST(SelectTest, TakesOneIndexOut) {
   EXPECT_THAT(g.sizes, ElementsAre(2));
   EXPECT_THAT(g.strides, ElementsAre(3));
   EXPECT_EQ(g.offset, 2);
-  EXPECT_THAT(error_of([] { select(row_major({2, 3}), 0, 2); }), HasSubstr("index 2 out of range for tensor of size [2, 3]"));
+  EXPECT_THAT(error_of([] { select(row_major({2, 3}), 0, 2); }),
+              HasSubstr("index 2 out of range for tensor of size [2, 3]"));
   EXPECT_THAT(error_of([] { select(row_major({}), 0, 0); }), HasSubstr("0-dim tensor"));
 }
 

@@ -53,12 +53,29 @@ TEST_F(ModelHooksTest, ABackwardHookShowsFiniteGradientsOfEveryMatchedLayer) {
   EXPECT_FALSE(watcher->pop());
 }
 
+TEST_F(ModelHooksTest, AForwardHookShowsArgumentsAndOutput) {
+  const auto model = create(kSimpleNet);
+  add(model, {.target = "fc2", .kind = HookKind::kForward});
+  const auto watcher = hub_.of(model)->watch({});
+  step(model);
+  const auto seen = watcher->pop();
+  ASSERT_TRUE(seen);
+  ASSERT_THAT(seen->event->tensors, testing::SizeIs(2));
+  EXPECT_EQ(seen->event->tensors[0].name, "input");
+  EXPECT_EQ(to_string(seen->event->tensors[0].spec), "float32[4, 5]");
+  EXPECT_EQ(seen->event->tensors[1].name, "output");
+  EXPECT_EQ(to_string(seen->event->tensors[1].spec), "float32[4, 1]");
+}
+
 TEST_F(ModelHooksTest, WatchingChangesNoBit) {
   const auto watched = create(kSimpleNet, "watched");
   const auto alone = create(kSimpleNet, "alone");
-  add(watched, {.target = "*", .kind = HookKind::kForward, .observe = {.stats = true, .histogram_bins = 4, .tensor = true, .max_tensor_bytes = 1 << 20}});
+  add(watched, {.target = "*",
+                .kind = HookKind::kForward,
+                .observe = {.stats = true, .histogram_bins = 4, .tensor = true, .max_tensor_bytes = 1 << 20}});
   add(watched, {.target = "fc1.weight", .kind = HookKind::kTensor, .observe = {.stats = true}});
-  add(watched, {.target = "fc2", .kind = HookKind::kBackwardPre, .observe = {.tensor = true, .max_tensor_bytes = 1 << 20}});
+  add(watched,
+      {.target = "fc2", .kind = HookKind::kBackwardPre, .observe = {.tensor = true, .max_tensor_bytes = 1 << 20}});
   const auto watcher = hub_.of(watched)->watch({});
   for (int i = 0; i < 5; ++i) {
     step(watched);
@@ -101,6 +118,7 @@ TEST_F(ModelHooksTest, ASlowWatcherLosesTheOldestOrIsEnded) {
   for (int i = 0; i < 3; ++i) step(model);
   const auto next = dropping->pop();
   EXPECT_EQ(next->event->step, 1);
+  EXPECT_EQ(next->sequence, 2) << "the dropped one counts";
   EXPECT_EQ(next->dropped, 1);
   failing->pop();
   failing->pop();
@@ -123,9 +141,11 @@ TEST_F(ModelHooksTest, BadTargetsAndTooManyHooksAreRefused) {
   const auto error_of = [&](HookSpec spec) {
     return in_turn(model, [&](LiveModel& m) { return hooks->add(m, spec); }).status();
   };
-  EXPECT_THAT(std::string(error_of({.target = "fc3"}).message()), HasSubstr("hook.target: no module 'fc3'; did you mean 'fc"));
+  EXPECT_THAT(std::string(error_of({.target = "fc3"}).message()),
+              HasSubstr("hook.target: no module 'fc3'; did you mean 'fc"));
   EXPECT_THAT(std::string(error_of({.target = "conv*"}).message()), HasSubstr("'conv*' matches no module"));
-  EXPECT_THAT(std::string(error_of({.target = "fc1", .kind = HookKind::kTensor}).message()), HasSubstr("no parameter 'fc1'"));
+  EXPECT_THAT(std::string(error_of({.target = "fc1", .kind = HookKind::kTensor}).message()),
+              HasSubstr("no parameter 'fc1'"));
   for (int i = 0; i < 8; ++i) add(model, {.target = "fc1"});
   EXPECT_EQ(error_of({.target = "fc1"}).code(), absl::StatusCode::kResourceExhausted);
 }
@@ -136,6 +156,28 @@ TEST_F(ModelHooksTest, DeletingTheModelEndsTheWatch) {
   registry_.remove("net");
   ASSERT_TRUE(watcher->finished());
   EXPECT_EQ(watcher->finished()->code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ModelHooksTest, AWatchTellsItsNewsAndLetsItsListenerGoAtTheEnd) {
+  const auto model = create(kSimpleNet);
+  add(model, {.target = "fc1", .kind = HookKind::kForward});
+  const auto watcher = hub_.of(model)->watch({});
+  step(model);
+  std::vector<std::string> told;
+  const auto listener = std::make_shared<int>();
+  watcher->on_news([&told, listener](const std::optional<absl::Status>& end) {
+    told.push_back(end ? std::string(end->message()) : "event");
+  });
+  EXPECT_THAT(told, ElementsAre("event")) << "of what is there already";
+  step(model);
+  watcher->finish(absl::CancelledError("enough"));
+  step(model);
+  watcher->finish(absl::CancelledError("more than enough"));
+  EXPECT_THAT(told, ElementsAre("event", "event", "enough"));
+  EXPECT_EQ(listener.use_count(), 1);
+  EXPECT_TRUE(watcher->pop()) << "what came before the end stays";
+  EXPECT_TRUE(watcher->pop());
+  EXPECT_FALSE(watcher->pop());
 }
 
 }  // namespace

@@ -109,11 +109,32 @@ TEST(BuildTest, ATensorOverTheLimitIsResourceExhausted) {
 TEST(BuildTest, ParametersOfAGraphAreInitialisedAndTied) {
   v1::ModelSpec spec = spec_of(R"pb(
     modules {
-      path: "" type: "Graph"
-      parameters { name: "w" dtype: DATA_TYPE_FLOAT32 shape: 2 init { type: "constant" attributes { key: "val" value { double_value: 3 } } } }
+      path: ""
+      type: "Graph"
+      parameters {
+        name: "w"
+        dtype: DATA_TYPE_FLOAT32
+        shape: 2
+        init {
+          type: "constant"
+          attributes {
+            key: "val"
+            value { double_value: 3 }
+          }
+        }
+      }
       parameters { name: "v" same_as: "w" dtype: DATA_TYPE_FLOAT32 shape: 2 }
       buffers { name: "b" shape: 1 }
-      forward { inputs { name: "x" } calls { op: "mul" args { ref: "x" } args { ref: "v" } results: "y" } outputs: "y" }
+      forward {
+        inputs { name: "x" }
+        calls {
+          op: "mul"
+          args { ref: "x" }
+          args { ref: "v" }
+          results: "y"
+        }
+        outputs: "y"
+      }
     }
   )pb");
   const ModelParts parts = build_model(spec, {});

@@ -72,12 +72,12 @@ TEST_F(LiveModelTest, BackwardFromALossGivesTheClosedForm) {
 TEST_F(LiveModelTest, ATapeIsWalkedOnceUnlessRetained) {
   const auto model = create(kSimpleNet);
   const auto status = in_turn(model, [](LiveModel& m) {
-    const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
-    m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}, .retain_tape = true});
-    m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
-    m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
-    return 0;
-  }).status();
+                        const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
+                        m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}, .retain_tape = true});
+                        m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
+                        m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
+                        return 0;
+                      }).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("Trying to backward through the graph a second time"));
 }
@@ -85,11 +85,11 @@ TEST_F(LiveModelTest, ATapeIsWalkedOnceUnlessRetained) {
 TEST_F(LiveModelTest, AStepBetweenForwardAndBackwardIsNoticed) {
   const auto model = create(kSimpleNet);
   const auto status = in_turn(model, [](LiveModel& m) {
-    const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
-    m.train_step(batch());
-    m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
-    return 0;
-  }).status();
+                        const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
+                        m.train_step(batch());
+                        m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
+                        return 0;
+                      }).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("has been modified by an inplace operation"));
 }
@@ -97,14 +97,12 @@ TEST_F(LiveModelTest, AStepBetweenForwardAndBackwardIsNoticed) {
 TEST_F(LiveModelTest, CapturedActivationsAndTheirGradientsComeBack) {
   const auto model = create(kSimpleNet);
   in_turn(model, [](LiveModel& m) {
-    const ForwardResult out =
-        m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true, .inputs_require_grad = {"x"}, .capture = {"fc1"}});
+    const ForwardResult out = m.forward(
+        {.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true, .inputs_require_grad = {"x"}, .capture = {"fc1"}});
     EXPECT_THAT(out.captured, SizeIs(1));
     EXPECT_EQ(out.captured[0].name, "fc1");
-    const BackwardResult result = m.backward({.tape = out.tape,
-                                              .targets = {{"", ramp({4, 1})}},
-                                              .return_input_grads = true,
-                                              .capture_grads = {"fc1"}});
+    const BackwardResult result = m.backward(
+        {.tape = out.tape, .targets = {{"", ramp({4, 1})}}, .return_input_grads = true, .capture_grads = {"fc1"}});
     EXPECT_THAT(result.input_grads[0].tensor.sizes(), ElementsAre(4, 10));
     EXPECT_THAT(result.captured_grads[0].tensor.sizes(), ElementsAre(4, 5));
     return 0;
@@ -175,17 +173,44 @@ TEST_F(LiveModelTest, ANonFiniteLossChangesNothing) {
 
 const char* const kNormed = R"pb(
   modules {
-    path: "" type: "Graph"
+    path: ""
+    type: "Graph"
     forward {
       inputs { name: "x" }
-      calls { module: "bn" args { ref: "x" } results: "h" }
-      calls { op: "dropout" args { ref: "h" } results: "d" }
-      calls { op: "mm" args { ref: "d" } args { ref: "w" } results: "y" }
+      calls {
+        module: "bn"
+        args { ref: "x" }
+        results: "h"
+      }
+      calls {
+        op: "dropout"
+        args { ref: "h" }
+        results: "d"
+      }
+      calls {
+        op: "mm"
+        args { ref: "d" }
+        args { ref: "w" }
+        results: "y"
+      }
       outputs: "y"
     }
-    parameters { name: "w" dtype: DATA_TYPE_FLOAT32 shape: 3 shape: 1 init { type: "normal" } }
+    parameters {
+      name: "w"
+      dtype: DATA_TYPE_FLOAT32
+      shape: 3
+      shape: 1
+      init { type: "normal" }
+    }
   }
-  modules { path: "bn" type: "BatchNorm1d" attributes { key: "num_features" value { int_value: 3 } } }
+  modules {
+    path: "bn"
+    type: "BatchNorm1d"
+    attributes {
+      key: "num_features"
+      value { int_value: 3 }
+    }
+  }
   loss { type: "MSELoss" }
   optimizer { type: "Adam" }
 )pb";
@@ -216,10 +241,14 @@ TEST_F(LiveModelTest, AFailedStepRestoresBatchStatisticsAndRandomState) {
 TEST_F(LiveModelTest, ACancelledCallStopsAndChangesNothing) {
   const auto model = create(kSimpleNet);
   const auto cancel = std::make_shared<CancelSource>();
-  const auto status = in_turn(model, [&](LiveModel& m) {
-    cancel->cancel();  // in the middle of the call
-    return m.train_step(batch());
-  }, cancel).status();
+  const auto status = in_turn(
+                          model,
+                          [&](LiveModel& m) {
+                            cancel->cancel();  // in the middle of the call
+                            return m.train_step(batch());
+                          },
+                          cancel)
+                          .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(model->info().step, 0);
 }
@@ -233,15 +262,20 @@ TEST_F(LiveModelTest, ASnapshotReadSeesWholeSteps) {
   };
   const auto read = [&](std::shared_ptr<const Committed> state) {
     std::promise<absl::StatusOr<ForwardResult>> promise;
-    model->run_read(nullptr, state, [version = state->parameter_version](LiveModel& m, Module& root) {
-      return m.forward_snapshot(root, {.inputs = {{"x", ramp({4, 10})}}}, version);
-    }, [&](absl::StatusOr<ForwardResult> result) { promise.set_value(std::move(result)); });
+    model->run_read(
+        nullptr, state,
+        [version = state->parameter_version](LiveModel& m, Module& root) {
+          return m.forward_snapshot(root, {.inputs = {{"x", ramp({4, 10})}}}, version);
+        },
+        [&](absl::StatusOr<ForwardResult> result) { promise.set_value(std::move(result)); });
     return promise.get_future().get().value().outputs[0].tensor.to_vector<float>();
   };
   const auto in_order = [&] {
-    return in_turn(model, [](LiveModel& m) {
-      return m.forward({.inputs = {{"x", ramp({4, 10})}}}).outputs[0].tensor.to_vector<float>();
-    }).value();
+    return in_turn(model,
+                   [](LiveModel& m) {
+                     return m.forward({.inputs = {{"x", ramp({4, 10})}}}).outputs[0].tensor.to_vector<float>();
+                   })
+        .value();
   };
   const auto first = committed();
   const auto before = in_order();
@@ -260,7 +294,8 @@ TEST_F(LiveModelTest, WrongInputsAreNamed) {
   };
   EXPECT_THAT(error_of({.inputs = {{"z", ramp({4, 10})}}}), HasSubstr("inputs[0]: the model has no input 'z'"));
   EXPECT_THAT(error_of({.inputs = {{"x", ramp({4, 9})}}}), HasSubstr("fc1: linear expects input [*, 10], got [4, 9]"));
-  EXPECT_THAT(error_of({.inputs = {{"x", ramp({4, 10})}}, .capture = {"fc3"}}), HasSubstr("capture: no module 'fc3'; did you mean"));
+  EXPECT_THAT(error_of({.inputs = {{"x", ramp({4, 10})}}, .capture = {"fc3"}}),
+              HasSubstr("capture: no module 'fc3'; did you mean"));
   EXPECT_THAT(error_of({}), HasSubstr("'x'"));
 }
 
@@ -295,11 +330,13 @@ TEST_F(LiveModelTest, TapesAreBoundedAndExpire) {
 }
 
 TEST_F(LiveModelTest, EvaluationCountsHits) {
-  const auto model = create(R"pb(modules { path: "" type: "Identity" } loss { type: "NLLLoss" })pb");
+  const auto model = create(R"pb(modules { path: "" type: "Identity" }
+                                 loss { type: "NLLLoss" })pb");
   in_turn(model, [](LiveModel& m) {
     Evaluation evaluation = m.begin_evaluation({"accuracy", "top5"}, nullptr);
     const Tensor scores = Tensor::of<float>({0, 3, 1, 5, 1, 0, 1, 1, 1}, {3, 3});
-    m.evaluate_batch(m.root(), {.inputs = {{"", scores}}, .targets = {{"", Tensor::of<int64_t>({1, 1, 0})}}}, evaluation);
+    m.evaluate_batch(m.root(), {.inputs = {{"", scores}}, .targets = {{"", Tensor::of<int64_t>({1, 1, 0})}}},
+                     evaluation);
     EXPECT_EQ(evaluation.samples, 3);
     EXPECT_EQ(evaluation.sums["accuracy"], 2);
     EXPECT_EQ(evaluation.sums["top5"], 3);
