@@ -77,6 +77,7 @@ int serve(const ServerOptions& options, Logger& logger) {
   const rpc::Backend backend{.models = models,
                              .hooks = hooks,
                              .tensors = {.max_tensor_bytes = options.max_tensor_bytes},
+                             .max_answer_bytes = options.max_message_bytes,
                              .facts = {.features = {"hooks.observe"},
                                        .limits = options.limits(),
                                        .cpu = cpu_name(),

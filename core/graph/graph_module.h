@@ -22,6 +22,8 @@ class GraphModule final : public Module {
   /// Adds one line to `faults` for whatever in the graph does not fit; forward then must not be called.
   void compile(std::vector<std::string>& faults);
   const GraphDef& definition() const { return def_; }
+  /// Whether an op of its own draws random numbers in eval mode, too. REQUIRES: compiled.
+  bool draws_in_eval() const { return program_->draws_in_eval(); }
 
  private:
   GraphDef def_;

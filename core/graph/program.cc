@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/ops/registry.h"
@@ -259,6 +260,12 @@ void Program::run_step(const Step& step, std::vector<Value>& slots, bool trainin
   for (size_t i = 0; i < items.size(); ++i) slots[step.results[i]] = items[i];
 }
 
+bool Program::draws_in_eval() const {
+  return std::ranges::any_of(steps_, [](const Step& step) {
+    return step.op && step.op->op().random && !step.takes_mode && !step.training.value_or(false);
+  });
+}
+
 Value Program::run(const Args& args, bool training) const {
   std::vector<Value> slots = initial_;
   if (args.positional.size() > inputs_.size()) {
@@ -287,6 +294,7 @@ Value Program::run(const Args& args, bool training) const {
     slots[i] = inputs_[i].default_value;
   }
   for (const Step& step : steps_) {
+    check_cancelled();
     try {
       run_step(step, slots, training);
     } catch (const Error& error) {

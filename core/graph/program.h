@@ -24,6 +24,8 @@ class Program {
   Value run(const Args& args, bool training) const;
 
   const std::vector<GraphInputDef>& inputs() const { return inputs_; }
+  /// Whether one of its ops draws random numbers in eval mode, too.
+  bool draws_in_eval() const;
 
  private:
   struct Operand {

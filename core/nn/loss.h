@@ -16,6 +16,7 @@ class MSELoss final : public LossModule {
   explicit MSELoss(const Options& options = {}) : options_(options) {}
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target) override;
+  bool sums() const override { return options_.reduction == Reduction::kSum; }
 
  private:
   Options options_;
@@ -30,6 +31,7 @@ class NLLLoss final : public LossModule {
   explicit NLLLoss(const Options& options = {}) : options_(options) {}
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target) override;
+  bool sums() const override { return options_.reduction == Reduction::kSum; }
 
  private:
   Options options_;
@@ -44,6 +46,7 @@ class CrossEntropyLoss final : public LossModule {
   explicit CrossEntropyLoss(const Options& options = {});
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target) override;
+  bool sums() const override { return options_.reduction == Reduction::kSum; }
 
  private:
   Options options_;

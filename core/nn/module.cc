@@ -248,8 +248,7 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict) {
 }
 
 void Module::train(bool training) {
-  training_ = training;
-  for (const NamedModule& child : children_) child.module->train(training);
+  for (const NamedModule& m : named_modules()) m.module->training_ = training;
 }
 
 void Module::zero_grad(bool set_to_none) {

@@ -53,6 +53,8 @@ class LossModule : public Module {
  public:
   virtual Tensor forward(const Tensor& input, const Tensor& target) = 0;
   Value forward(const Args& args) final;
+  /// Whether it adds its elements up; a mean otherwise.
+  virtual bool sums() const = 0;
 };
 
 template <class M>

@@ -18,6 +18,11 @@ std::shared_ptr<ModelHooks> HookHub::of(const std::shared_ptr<LiveModel>& model)
     }
     if (ended) ended->finish_watchers(deleted);
   });
+  model->on_expire([weak = std::weak_ptr(hooks), key = model.get()] {
+    const auto expiring = weak.lock();
+    if (!expiring || !expiring->any_expired()) return;
+    key->submit(nullptr, [expiring](LiveModel& m) { expiring->drop_expired(m); }, [](const absl::Status&) {});
+  });
   if (!lives) throw Error(deleted.code(), std::string(deleted.message()));
   hooks_[model.get()] = hooks;
   return hooks;

@@ -46,10 +46,6 @@ bool expired(const HookInfo& info) { return info.expires && *info.expires <= std
 
 HookInfo ModelHooks::add(LiveModel& model, HookSpec spec) {
   drop_expired(model);
-  auto entry = std::make_shared<Entry>();
-  entry->info.id = unguessable_id();
-  entry->info.spec = std::move(spec);
-  if (entry->info.spec.lease) entry->info.expires = std::chrono::system_clock::now() + *entry->info.spec.lease;
   {
     MutexLock lock(mutex_);
     if (static_cast<int64_t>(hooks_.size()) >= max_hooks_) {
@@ -57,51 +53,61 @@ HookInfo ModelHooks::add(LiveModel& model, HookSpec spec) {
                 " hooks already; remove one, or raise --max_hooks (", max_hooks_, ")");
     }
   }
-  attach(model, *entry);
+  HookInfo info{.id = unguessable_id(), .spec = std::move(spec)};
+  if (info.spec.lease) info.expires = std::chrono::system_clock::now() + *info.spec.lease;
+  const std::shared_ptr<Entry> entry = attach(model, std::move(info));
   model.add_hooks(1);
   MutexLock lock(mutex_);
   hooks_.push_back(entry);
-  return entry->info;
+  return *entry->info;
 }
 
-void ModelHooks::attach(LiveModel& model, Entry& entry) {
-  const HookSpec& spec = entry.info.spec;
-  const bool on_parameters = spec.kind == HookKind::kTensor;
-  std::vector<std::string> paths;
-  if (on_parameters) {
-    for (const NamedTensor& p : model.root().named_parameters()) {
-      if (glob_match(spec.target, p.name)) paths.push_back(p.name);
+// Nothing is attached when this throws: what can be wrong is checked first.
+std::shared_ptr<ModelHooks::Entry> ModelHooks::attach(LiveModel& model, HookInfo info) {
+  auto entry = std::make_shared<Entry>();
+  const std::string& target = info.spec.target;
+  if (info.spec.kind == HookKind::kTensor) {
+    std::vector<Tensor> parameters;
+    for (const NamedTensor& p : model.parameters()) {
+      if (!glob_match(target, p.name)) continue;
+      if (!p.tensor.requires_grad()) fail("hook.target: parameter ", quoted(p.name), " does not require gradients");
+      info.matched.push_back(p.name);
+      parameters.push_back(p.tensor);
     }
-    if (paths.empty() && !is_glob(spec.target)) model.require_parameter(spec.target, "hook.target");
-  } else {
-    for (const NamedModule& m : model.modules()) {
-      if (glob_match(spec.target, m.name)) paths.push_back(m.name);
+    if (parameters.empty() && !is_glob(target)) model.require_parameter(target, "hook.target");
+    if (parameters.empty()) fail("hook.target: ", quoted(target), " matches no parameter");
+    if (info.spec.prepend)
+      fail("hook.prepend: hooks of a parameter's gradient fire in the order of their registration");
+    entry->info = std::make_shared<const HookInfo>(std::move(info));
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      entry->handles.push_back(
+          register_hook(parameters[i], [self = weak_from_this(), &model, info = entry->info, i](const Tensor& grad) {
+            if (const auto hooks = self.lock()) hooks->fire(model, *info, info->matched[i], {{"grad", grad}});
+            return Tensor();
+          }));
     }
-    if (paths.empty() && !is_glob(spec.target)) model.require_module_at(spec.target, "hook.target");
+    return entry;
   }
-  if (paths.empty()) fail("hook.target: ", quoted(spec.target), " matches no ", on_parameters ? "parameter" : "module");
-  entry.info.matched = paths;
-  for (const std::string& path : paths) {
-    if (!on_parameters) {
-      put_on_module(model, model.require_module_at(path, "hook.target"), path, entry);
-      continue;
-    }
-    entry.handles.push_back(
-        register_hook(model.require_parameter(path, "hook.target"),
-                      [self = weak_from_this(), &model, info = entry.info, path](const Tensor& grad) {
-                        if (const auto hooks = self.lock()) hooks->fire(model, info, path, {{"grad", grad}});
-                        return Tensor();
-                      }));
+  std::vector<Module*> modules;
+  for (const NamedModule& m : model.modules()) {
+    if (!glob_match(target, m.name)) continue;
+    info.matched.push_back(m.name);
+    modules.push_back(m.module.get());
   }
+  if (modules.empty() && !is_glob(target)) model.require_module_at(target, "hook.target");
+  if (modules.empty()) fail("hook.target: ", quoted(target), " matches no module");
+  entry->info = std::make_shared<const HookInfo>(std::move(info));
+  for (size_t i = 0; i < modules.size(); ++i) put_on_module(model, *modules[i], i, *entry);
+  return entry;
 }
 
 // The closures are owned by the model's modules, so the model outlives them.
-void ModelHooks::put_on_module(const LiveModel& model, Module& module, const std::string& path, Entry& entry) {
-  const auto show = [self = weak_from_this(), &model, info = entry.info, path](const Named& tensors) {
-    if (const auto hooks = self.lock()) hooks->fire(model, info, path, tensors);
+void ModelHooks::put_on_module(const LiveModel& model, Module& module, size_t index, Entry& entry) {
+  const auto show = [self = weak_from_this(), &model, info = entry.info, index](const Named& tensors) {
+    if (const auto hooks = self.lock()) hooks->fire(model, *info, info->matched[index], tensors);
   };
-  const bool prepend = entry.info.spec.prepend;
-  switch (entry.info.spec.kind) {
+  const bool prepend = entry.info->spec.prepend;
+  switch (entry.info->spec.kind) {
     case HookKind::kForwardPre:
       entry.handles.push_back(module.register_forward_pre_hook(
           [show](Module&, const Args& args) {
@@ -169,35 +175,47 @@ void ModelHooks::fire(const LiveModel& model, const HookInfo& info, const std::s
   }
 }
 
+bool ModelHooks::any_expired() const {
+  MutexLock lock(mutex_);
+  return std::ranges::any_of(hooks_, [](const auto& entry) { return expired(*entry->info); });
+}
+
 void ModelHooks::drop_expired(LiveModel& model) {
-  std::vector<std::string> gone;
+  std::vector<std::shared_ptr<Entry>> gone;
   {
     MutexLock lock(mutex_);
-    for (const auto& entry : hooks_) {
-      if (expired(entry->info)) gone.push_back(entry->info.id);
-    }
+    std::erase_if(hooks_, [&](const auto& entry) {
+      if (!expired(*entry->info)) return false;
+      gone.push_back(entry);
+      return true;
+    });
   }
-  for (const std::string& id : gone) remove(model, id);
+  for (const auto& entry : gone) detach(model, *entry);
+}
+
+void ModelHooks::detach(LiveModel& model, Entry& entry) {
+  for (HookHandle& handle : entry.handles) handle.remove();
+  model.add_hooks(-1);
 }
 
 void ModelHooks::remove(LiveModel& model, const std::string& id) {
+  drop_expired(model);
   std::shared_ptr<Entry> entry;
   {
     MutexLock lock(mutex_);
-    const auto found = std::ranges::find_if(hooks_, [&](const auto& e) { return e->info.id == id; });
+    const auto found = std::ranges::find_if(hooks_, [&](const auto& e) { return e->info->id == id; });
     if (found == hooks_.end()) fail_with(absl::StatusCode::kNotFound, "no hook ", quoted(id));
     entry = *found;
     hooks_.erase(found);
   }
-  for (HookHandle& handle : entry->handles) handle.remove();
-  model.add_hooks(-1);
+  detach(model, *entry);
 }
 
 std::vector<HookInfo> ModelHooks::list() const {
   MutexLock lock(mutex_);
   std::vector<HookInfo> out;
   for (const auto& entry : hooks_) {
-    if (!expired(entry->info)) out.push_back(entry->info);
+    if (!expired(*entry->info)) out.push_back(*entry->info);
   }
   return out;
 }
@@ -205,7 +223,7 @@ std::vector<HookInfo> ModelHooks::list() const {
 std::shared_ptr<Watcher> ModelHooks::watch(Watcher::Options options) {
   MutexLock lock(mutex_);
   for (const std::string& id : options.hook_ids) {
-    if (std::ranges::none_of(hooks_, [&](const auto& e) { return e->info.id == id; })) {
+    if (std::ranges::none_of(hooks_, [&](const auto& e) { return e->info->id == id && !expired(*e->info); })) {
       fail_with(absl::StatusCode::kNotFound, "no hook ", quoted(id));
     }
   }

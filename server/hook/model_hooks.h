@@ -52,6 +52,9 @@ class ModelHooks : public std::enable_shared_from_this<ModelHooks> {
   HookInfo add(LiveModel& model, HookSpec spec) TW_EXCLUDES(mutex_);
   /// Takes it off. In the model's turn. NOT_FOUND.
   void remove(LiveModel& model, const std::string& id) TW_EXCLUDES(mutex_);
+  /// Takes off those whose lease ran out. In the model's turn.
+  void drop_expired(LiveModel& model) TW_EXCLUDES(mutex_);
+  bool any_expired() const TW_EXCLUDES(mutex_);
   /// In registration order; those whose lease ran out are gone.
   std::vector<HookInfo> list() const TW_EXCLUDES(mutex_);
 
@@ -64,17 +67,18 @@ class ModelHooks : public std::enable_shared_from_this<ModelHooks> {
 
  private:
   struct Entry {
-    HookInfo info;
+    std::shared_ptr<const HookInfo> info;
     std::vector<HookHandle> handles;
   };
   using Named = std::vector<std::pair<std::string, Tensor>>;
 
-  void attach(LiveModel& model, Entry& entry);
-  void put_on_module(const LiveModel& model, Module& module, const std::string& path, Entry& entry);
+  std::shared_ptr<Entry> attach(LiveModel& model, HookInfo info);
+  /// Puts the hook on the module whose path is entry.info->matched[index].
+  void put_on_module(const LiveModel& model, Module& module, size_t index, Entry& entry);
+  static void detach(LiveModel& model, Entry& entry);
   /// Called by the engine: makes an event of what the hook sees, if anybody watches.
   void fire(const LiveModel& model, const HookInfo& info, const std::string& path, const Named& tensors)
       TW_EXCLUDES(mutex_);
-  void drop_expired(LiveModel& model) TW_EXCLUDES(mutex_);
 
   const int64_t max_hooks_;
   const std::shared_ptr<ModelMetrics> metrics_;

@@ -34,7 +34,7 @@ class TreeBuilder {
     }
     for (int i = 0; i < spec_.modules_size(); ++i) add(spec_.modules(i), i);
     const auto root = modules_.find("");
-    if (root == modules_.end()) return nullptr;
+    if (root == modules_.end() || !join()) return nullptr;
     root->second->name_tree();
     for (const auto& [path, graph] : graphs_) {
       std::vector<std::string> own;
@@ -68,12 +68,68 @@ class TreeBuilder {
     std::shared_ptr<Module> module = m.same_as().empty() ? make(m) : shared(m, where);
     if (!module) module = std::make_shared<GraphModule>(GraphDef{});  // a stand-in, so that later faults show too
     modules_[path] = module;
+    nodes_.try_emplace(module.get());
     if (parent == nullptr) return;
-    try {
-      parent->register_module(path.substr(path.rfind('.') + 1), module);
-    } catch (const Error& error) {
-      faults_.push_back(str_cat(place(path), ": ", error.message()));
+    nodes_[parent].children.push_back({path, module});
+    ++nodes_[module.get()].parents;
+    order_.push_back(parent);
+  }
+
+  // Registers the children, in the order of the definition. A module may be shared, so the tree is a graph: nothing is
+  // registered if it has a circle, or if a walk that visits each path would be long.
+  bool join() {
+    std::vector<const Module*> ready;
+    for (const auto& [module, node] : nodes_) {
+      if (node.parents == 0) ready.push_back(module);
     }
+    std::vector<const Module*> sorted;  // parents first
+    while (!ready.empty()) {
+      const Module* module = ready.back();
+      ready.pop_back();
+      sorted.push_back(module);
+      for (const Child& child : nodes_[module].children) {
+        if (--nodes_[child.module.get()].parents == 0) ready.push_back(child.module.get());
+      }
+    }
+    if (sorted.size() < nodes_.size()) {
+      faults_.push_back(str_cat(place(on_a_circle()), ": same_as makes a module its own descendant"));
+      return false;
+    }
+    for (size_t i = sorted.size(); i-- > 0;) {
+      Node& node = nodes_[sorted[i]];
+      for (const Child& child : node.children) {
+        const Node& below = nodes_[child.module.get()];
+        node.paths = std::min(node.paths + below.paths, int64_t{limits_.max_modules} + 1);
+        node.depth = std::max(node.depth, below.depth + 1);
+      }
+      if (node.paths > limits_.max_modules) {
+        faults_.push_back(
+            str_cat("modules: with those that same_as repeats, there are more than ", limits_.max_modules, " paths"));
+        return false;
+      }
+      if (node.depth > limits_.max_path_segments + 1) {
+        faults_.push_back(str_cat("modules: with those that same_as repeats, a path has more than ",
+                                  limits_.max_path_segments, " segments"));
+        return false;
+      }
+    }
+    std::map<const Module*, size_t> next;
+    for (Module* parent : order_) {
+      const Child& child = nodes_[parent].children[next[parent]++];
+      try {
+        parent->register_module(child.path.substr(child.path.rfind('.') + 1), child.module);
+      } catch (const Error& error) {
+        faults_.push_back(str_cat(place(child.path), ": ", error.message()));
+      }
+    }
+    return true;
+  }
+
+  std::string on_a_circle() const {
+    for (const auto& [path, module] : modules_) {
+      if (nodes_.at(module.get()).parents > 0) return path;
+    }
+    return "";
   }
 
   bool find_parent(const std::string& path, const std::string& where, Module*& parent) {
@@ -104,11 +160,6 @@ class TreeBuilder {
     const auto found = modules_.find(m.same_as());
     if (found == modules_.end()) {
       faults_.push_back(str_cat(place(m.path()), ": same_as ", quoted(m.same_as()), " names no earlier module"));
-      return nullptr;
-    }
-    if (m.path().starts_with(m.same_as().empty() ? "" : m.same_as() + ".")) {
-      faults_.push_back(
-          str_cat(place(m.path()), ": same_as ", quoted(m.same_as()), " would make a module its own descendant"));
       return nullptr;
     }
     return found->second;
@@ -154,9 +205,11 @@ class TreeBuilder {
     try {
       Tensor tensor;
       if (!p.same_as().empty()) {
-        const auto found = parameters_.find(p.same_as());
-        if (found == parameters_.end()) fail("same_as ", quoted(p.same_as()), " names no earlier parameter of a Graph");
-        tensor = found->second;
+        if (p.dtype() != v1::DATA_TYPE_UNSPECIFIED || p.shape_size() > 0 || p.has_init() || p.frozen()) {
+          fail("same_as stands alone; dtype, shape, init and frozen stay empty");
+        }
+        tensor = earlier_parameter(p.same_as());
+        if (!tensor.defined()) fail("same_as ", quoted(p.same_as()), " names no earlier parameter");
         module.register_parameter(p.name(), tensor, tensor.requires_grad());
       } else {
         tensor = initial(p.dtype(), p.shape(), p.has_init() ? &p.init() : nullptr, full);
@@ -168,6 +221,17 @@ class TreeBuilder {
       if (error.code() != absl::StatusCode::kInvalidArgument) throw error.within(full);
       faults_.push_back(str_cat(place(full), ": ", error.message()));
     }
+  }
+
+  Tensor earlier_parameter(const std::string& path) const {
+    if (const auto found = parameters_.find(path); found != parameters_.end()) return found->second;
+    const size_t dot = path.rfind('.');
+    const auto owner = modules_.find(dot == std::string::npos ? "" : path.substr(0, dot));
+    if (owner == modules_.end()) return {};
+    for (const NamedTensor& p : owner->second->own_parameters()) {
+      if (p.name == path.substr(dot + 1)) return p.tensor;
+    }
+    return {};
   }
 
   void add_buffer(Module& module, const std::string& path, const v1::BufferSpec& b) {
@@ -193,6 +257,7 @@ class TreeBuilder {
                 " is over the limit of ", limits_.max_tensor_bytes, " bytes a tensor (--max_tensor_bytes)");
     }
     if (init != nullptr && init->has_value()) {
+      if (!init->type().empty() || init->attributes_size() > 0) fail("init: a rule or a tensor, not both");
       v1::Literal literal;
       *literal.mutable_tensor() = init->value();
       const Value value = to_value(literal, limits_, "init.value", own);
@@ -206,14 +271,30 @@ class TreeBuilder {
     if (init != nullptr) {
       const AttributeMap attributes = to_attributes(init->attributes(), limits_, "init", own);
       if (own.empty()) require_init(init->type()).apply(attributes, tensor, own);
+      for (size_t i = 1; i < own.size(); ++i)
+        faults_.push_back(str_cat(at, ": init ", quoted(init->type()), ": ", own[i]));
       if (!own.empty()) fail("init ", quoted(init->type()), ": ", own[0]);
     }
     return tensor;
   }
 
+  struct Child {
+    std::string path;
+    std::shared_ptr<Module> module;
+  };
+  // A module among those that hold it and that it holds.
+  struct Node {
+    std::vector<Child> children;
+    int parents = 0;
+    int64_t paths = 1;  // of it and all below it
+    int64_t depth = 1;  // modules on the longest of them
+  };
+
   const v1::ModelSpec& spec_;
   const DefinitionLimits& limits_;
   std::vector<std::string>& faults_;
+  std::map<const Module*, Node> nodes_;
+  std::vector<Module*> order_;  // the parent of each child, in the order of the definition
   std::map<std::string, std::shared_ptr<Module>, std::less<>> modules_;
   std::map<std::string, Tensor, std::less<>> parameters_;
   std::vector<std::pair<std::string, std::shared_ptr<GraphModule>>> graphs_;
@@ -224,12 +305,14 @@ std::vector<PortSpec> read_ports(const google::protobuf::RepeatedPtrField<v1::Te
   std::vector<PortSpec> out;
   for (int i = 0; i < specs.size(); ++i) {
     const std::string at = str_cat(what, "s[", i, "]");
-    PortSpec port{specs[i].name(), DType::kFloat32, Shape(specs[i].shape().begin(), specs[i].shape().end())};
+    PortSpec port{specs[i].name(), {}, Shape(specs[i].shape().begin(), specs[i].shape().end())};
     if (port.name.empty()) port.name = i == 0 ? what : str_cat(what, "_", i);
     if (std::ranges::find(out, port.name, &PortSpec::name) != out.end()) {
       faults.push_back(str_cat(at, ": name ", quoted(port.name), " is given twice"));
     }
-    port.dtype = dtype_of(specs[i].dtype(), str_cat(at, ".dtype"), faults);
+    if (specs[i].dtype() != v1::DATA_TYPE_UNSPECIFIED) {
+      port.dtype = dtype_of(specs[i].dtype(), str_cat(at, ".dtype"), faults);
+    }
     if (static_cast<int64_t>(port.shape.size()) > kMaxDims)
       faults.push_back(str_cat(at, ": ", port.shape.size(), " dimensions; at most ", kMaxDims));
     for (const int64_t size : port.shape) {
@@ -276,18 +359,39 @@ void build_optimizer(const v1::OptimizerSpec& spec, const DefinitionLimits& limi
   for (const std::string& fault : own) faults.push_back(str_cat("optimizer: ", def.name, ": ", fault));
 }
 
-// Adds what `build` throws as a fault, if the definition is to blame.
+// For a tree that has faults: those of the optimizer's type and attributes, by a parameter of its own.
+void check_optimizer(const v1::OptimizerSpec& spec, const DefinitionLimits& limits, std::vector<std::string>& faults) {
+  const AttributeMap defaults = to_attributes(spec.attributes(), limits, "optimizer", faults);
+  const OptimizerDef& def = require_optimizer(spec.type());
+  std::vector<std::string> own;
+  def.make({{.parameters = {{"", Tensor::zeros({1})}}}}, defaults, own);
+  for (const std::string& fault : own) faults.push_back(str_cat("optimizer: ", def.name, ": ", fault));
+}
+
+// Adds what `build` throws as a fault, behind `at` if that is not empty, if the definition is to blame.
 template <class Build>
 void collecting(const std::string& at, std::vector<std::string>& faults, Build&& build) {
   try {
     build();
   } catch (const Error& error) {
-    if (error.code() != absl::StatusCode::kInvalidArgument) throw error.within(at);
-    faults.push_back(str_cat(at, ": ", error.message()));
+    if (error.code() != absl::StatusCode::kInvalidArgument) throw at.empty() ? error : error.within(at);
+    faults.push_back(at.empty() ? error.message() : str_cat(at, ": ", error.message()));
   }
 }
 
 }  // namespace
+
+bool PortSpec::fits(const Tensor& x) const {
+  if ((dtype && *dtype != x.dtype()) || shape.size() != x.sizes().size()) return false;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (shape[d] != -1 && shape[d] != x.sizes()[d]) return false;
+  }
+  return true;
+}
+
+std::string PortSpec::to_string() const {
+  return str_cat(dtype ? name_of(*dtype) : "any type", tapewire::to_string(shape));
+}
 
 BuiltLoss build_loss(const v1::LossSpec& spec, const DefinitionLimits& limits, const std::string& path) {
   if (spec.has_graph())
@@ -302,7 +406,10 @@ BuiltLoss build_loss(const v1::LossSpec& spec, const DefinitionLimits& limits, c
     }
   }();
   std::shared_ptr<Module> module = own.empty() ? def.make(attributes, own) : nullptr;
-  if (!own.empty()) fail(path, ": ", def.name, ": ", own[0]);
+  if (!own.empty()) {
+    for (std::string& fault : own) fault = str_cat(path, ": ", def.name, ": ", fault);
+    throw_faults(own);
+  }
   return {std::static_pointer_cast<LossModule>(module), spec.output()};
 }
 
@@ -320,23 +427,27 @@ ModelParts build_model(const v1::ModelSpec& spec, const DefinitionLimits& limits
   parts.inputs = read_ports(spec.inputs(), "input", faults);
   parts.outputs = read_ports(spec.outputs(), "output", faults);
   if (spec.has_loss()) {
-    collecting("model", faults, [&] { parts.loss = build_loss(spec.loss(), limits, "loss"); });
+    collecting("", faults, [&] { parts.loss = build_loss(spec.loss(), limits, "loss"); });
   }
-  if (spec.has_optimizer() && parts.root && faults.empty()) {
-    collecting("optimizer", faults, [&] { build_optimizer(spec.optimizer(), limits, parts, faults); });
+  if (spec.has_optimizer()) {
+    const bool whole = parts.root && faults.empty();
+    collecting("optimizer", faults, [&] {
+      whole ? build_optimizer(spec.optimizer(), limits, parts, faults)
+            : check_optimizer(spec.optimizer(), limits, faults);
+    });
   }
   if (spec.has_scheduler()) {
     if (!spec.has_optimizer()) faults.push_back("scheduler: needs an optimizer");
     parts.scheduler_by_epoch = spec.scheduler().by_epoch();
-    if (parts.optimizer) {
-      collecting("scheduler", faults, [&] {
-        std::vector<std::string> own;
-        const SchedulerDef& def = require_scheduler(spec.scheduler().type());
+    collecting("scheduler", faults, [&] {
+      std::vector<std::string> own;
+      const SchedulerDef& def = require_scheduler(spec.scheduler().type());
+      if (parts.optimizer) {
         const AttributeMap attributes = to_attributes(spec.scheduler().attributes(), limits, "scheduler", own);
         if (own.empty()) parts.scheduler = def.make(*parts.optimizer, attributes, own);
         for (const std::string& fault : own) faults.push_back(str_cat("scheduler: ", def.name, ": ", fault));
-      });
-    }
+      }
+    });
   }
   const v1::RuntimeSpec& runtime = spec.runtime();
   parts.compute_threads = runtime.compute_threads();

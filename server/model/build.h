@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,14 @@
 
 namespace tapewire {
 
-/// A declared input or output; -1 where any size will do.
+/// A declared input or output.
 struct PortSpec {
   std::string name;
-  DType dtype = DType::kFloat32;
-  Shape shape;
+  std::optional<DType> dtype;  // none: any
+  Shape shape;                 // -1 where any size will do
+
+  bool fits(const Tensor& x) const;
+  std::string to_string() const;
 };
 
 /// A loss, and which of the model's outputs meets it.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@ struct ForwardArgs {
   std::vector<std::string> capture;
   std::optional<uint64_t> seed;
   bool detect_anomaly = false;
+  int64_t max_answer_bytes = 0;  // 0: no limit
 };
 
 struct ForwardResult {
@@ -54,6 +56,7 @@ struct BackwardArgs {
   std::vector<std::string> capture_grads;
   bool detect_anomaly = false;
   std::optional<int64_t> expected_version;
+  int64_t max_answer_bytes = 0;  // 0: no limit
 };
 
 struct BackwardResult {
@@ -87,6 +90,7 @@ struct TrainStepArgs {
   std::optional<uint64_t> seed;
   bool detect_anomaly = false;
   bool return_outputs = false;
+  int64_t max_answer_bytes = 0;  // 0: no limit
   StepArgs step;
 };
 
@@ -101,8 +105,12 @@ struct Evaluation {
   BuiltLoss loss;
   int64_t parameter_version = 0;
   int64_t samples = 0;
-  double loss_sum = 0;  // weighted by samples
+  double loss_sum = 0;  // over samples
   std::map<std::string, double> sums;
 };
+
+/// Throws RESOURCE_EXHAUSTED when the tensors make an answer of more than `most` bytes (0: no limit): an answer that
+/// cannot be sent must fail before anything is changed.
+void check_answer(std::initializer_list<const std::vector<NamedTensor>*> lists, int64_t most);
 
 }  // namespace tapewire

@@ -147,8 +147,18 @@ void ComputePool::work_loop() {
     run(*job);
     lock.lock();
     free_ += job->permits;
-    if (job->strand != nullptr) advance(*job->strand);
+    absl::AnyInvocable<void()> ended;
+    if (job->strand != nullptr) {
+      advance(*job->strand);
+      if (!job->strand->busy) ended = std::exchange(job->strand->ended, nullptr);
+    }
     forget(*job);
+    if (ended) {
+      lock.unlock();
+      ended();
+      ended = nullptr;
+      lock.lock();
+    }
     ++idle_;
     if (!resuming_.empty()) resumed_.notify_all();  // else this thread goes on itself
   }
@@ -224,7 +234,7 @@ void ComputePool::cancel_waiting(const std::shared_ptr<Job>& job) {
   refuse(*job, reason.ok() ? absl::CancelledError("the call was cancelled") : std::move(reason));
 }
 
-void ComputePool::close(StrandState& strand, const absl::Status& reason) {
+void ComputePool::close(StrandState& strand, const absl::Status& reason, absl::AnyInvocable<void()> ended) {
   std::vector<std::shared_ptr<Job>> withdrawn;
   {
     MutexLock lock(mutex_);
@@ -239,8 +249,10 @@ void ComputePool::close(StrandState& strand, const absl::Status& reason) {
       withdrawn.insert(withdrawn.begin(), *ready);
       withdraw(*withdrawn.front());
     }
+    if (strand.busy) strand.ended = std::exchange(ended, nullptr);
   }
   for (const std::shared_ptr<Job>& job : withdrawn) refuse(*job, reason);
+  if (ended) ended();
 }
 
 bool ComputePool::drain(CancelToken::Clock::time_point deadline) {

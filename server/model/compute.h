@@ -84,6 +84,7 @@ struct StrandState {
   std::deque<std::shared_ptr<Job>> behind;
   bool busy = false;  // one job of this strand is ready or runs
   absl::Status closed;
+  absl::AnyInvocable<void()> ended = nullptr;  // once it is closed and not busy
 };
 
 }  // namespace detail
@@ -123,8 +124,9 @@ class ComputePool {
   using StrandState = detail::StrandState;
 
   void add(const std::shared_ptr<StrandState>& strand, JobOptions options, JobBody body) TW_EXCLUDES(mutex_);
-  /// Completes the strand's waiting jobs with `reason`, and refuses later ones with it.
-  void close(StrandState& strand, const absl::Status& reason) TW_EXCLUDES(mutex_);
+  /// Completes the strand's waiting jobs with `reason`, and refuses later ones with it. Then calls `ended`, when the
+  /// job that runs, if one does, has ended.
+  void close(StrandState& strand, const absl::Status& reason, absl::AnyInvocable<void()> ended) TW_EXCLUDES(mutex_);
   void give_back(int permits) TW_EXCLUDES(mutex_);
   void take_again(int permits) TW_EXCLUDES(mutex_);
 

@@ -41,13 +41,16 @@ LiveModel::LiveModel(std::string name, v1::ModelSpec spec, uint64_t seed, const 
                                   .depth_changed = [m = metrics_](int delta) { m->add_queue_depth(delta); }}}),
       tapes_(settings.max_tapes),
       generator_(seed) {
-  once_.check(created_by_);
-  once_.note(created_by_, std::string(OnceGuard::kMaxAnswerBytes + 1, ' '));
+  once_.note(created_by_, "CreateModel", std::nullopt);
   GeneratorScope random(generator_);
   parts_ = build_model(spec_, settings_.definition);
   modules_ = parts_.root->named_modules();
   parameters_ = parts_.root->named_parameters();
   buffers_ = parts_.root->named_buffers();
+  draws_in_eval_ = std::ranges::any_of(modules_, [](const NamedModule& m) {
+    const auto* graph = dynamic_cast<const GraphModule*>(m.module.get());
+    return graph != nullptr && graph->draws_in_eval();
+  });
   MutexLock lock(info_mutex_);
   for (const NamedTensor& p : parameters_) {
     info_.parameter_count += p.tensor.numel();
@@ -111,7 +114,7 @@ void LiveModel::submit_read(std::shared_ptr<CancelSource> cancel,
 
 bool LiveModel::reads_snapshot(const ForwardArgs& args) const {
   if (args.keep_tape || args.seed || args.detect_anomaly || !args.capture.empty() ||
-      !args.inputs_require_grad.empty()) {
+      !args.inputs_require_grad.empty() || draws_in_eval_) {
     return false;
   }
   return hook_count_ == 0 && !args.training.value_or(!all_eval_);
@@ -124,8 +127,8 @@ bool LiveModel::on_delete(std::function<void()> callback) {
   return true;
 }
 
-void LiveModel::close() {
-  strand_.close(absl::NotFoundError(str_cat("model '", name_, "' was deleted")));
+void LiveModel::close(absl::AnyInvocable<void()> ended) {
+  strand_.close(absl::NotFoundError(str_cat("model '", name_, "' was deleted")), std::move(ended));
   for (const TapeStore::Entry& entry : tapes_.list()) {
     try {
       tapes_.release(entry.tape->id);
@@ -144,15 +147,27 @@ void LiveModel::close() {
 
 void LiveModel::release_tape(const std::string& id) {
   const std::shared_ptr<Tape> tape = tapes_.release(id);
+  if (!tape) return;
   metrics_->add_tapes(-1);
   metrics_->add_tape_bytes(-tape->bytes);
 }
 
-void LiveModel::expire_tapes(TapeStore::Clock::time_point now) {
+void LiveModel::expire(TapeStore::Clock::time_point now) {
   for (const std::shared_ptr<Tape>& tape : tapes_.expire(now)) {
     metrics_->add_tapes(-1);
     metrics_->add_tape_bytes(-tape->bytes);
   }
+  std::vector<std::function<void()>> callbacks;
+  {
+    MutexLock lock(info_mutex_);
+    callbacks = on_expire_;
+  }
+  for (const auto& callback : callbacks) callback();
+}
+
+void LiveModel::on_expire(std::function<void()> callback) {
+  MutexLock lock(info_mutex_);
+  on_expire_.push_back(std::move(callback));
 }
 
 Module& LiveModel::require_module_at(const std::string& path, const std::string& where) {
@@ -174,7 +189,13 @@ Tensor LiveModel::require_parameter(const std::string& path, const std::string& 
 }
 
 void LiveModel::set_training(bool training, const std::string& path) {
-  require_module_at(path, "path").train(training);
+  const auto at = std::ranges::find(modules_, path, &NamedModule::name);
+  if (at == modules_.end()) {
+    std::vector<std::string_view> known;
+    for (const NamedModule& m : modules_) known.push_back(m.name);
+    fail_with(absl::StatusCode::kNotFound, "path: no module ", quoted(path), did_you_mean(path, known));
+  }
+  at->module->train(training);
   changed_ = true;
 }
 
@@ -251,12 +272,8 @@ Args LiveModel::arguments(const std::vector<NamedTensor>& inputs, const std::vec
     const Tensor& x = inputs[i].tensor;
     if (place < parts_.inputs.size()) {
       const PortSpec& port = parts_.inputs[place];
-      bool fits = port.dtype == x.dtype() && port.shape.size() == x.sizes().size();
-      for (size_t d = 0; fits && d < port.shape.size(); ++d)
-        fits = port.shape[d] == -1 || port.shape[d] == x.sizes()[d];
-      if (!fits) {
-        fail(where, " ", quoted(name), ": expected ", name_of(port.dtype), to_string(port.shape), ", got ",
-             to_string(x.spec()));
+      if (!port.fits(x)) {
+        fail(where, " ", quoted(name), ": expected ", port.to_string(), ", got ", to_string(x.spec()));
       }
     }
     if (const auto found = std::ranges::find(grads, name); found != grads.end()) {
@@ -289,8 +306,20 @@ std::vector<NamedTensor> LiveModel::name_outputs(const Value& output) const {
   std::vector<Tensor> tensors;
   flatten_tensors(output, tensors);
   std::vector<NamedTensor> out;
+  if (tensors.size() < parts_.outputs.size()) {
+    fail("outputs: the definition declares ", parts_.outputs.size(), ", the model put out ", tensors.size());
+  }
   for (size_t i = 0; i < tensors.size(); ++i) {
-    out.push_back({i < parts_.outputs.size() ? parts_.outputs[i].name : numbered("output", i), tensors[i]});
+    if (i >= parts_.outputs.size()) {
+      out.push_back({numbered("output", i), tensors[i]});
+      continue;
+    }
+    const PortSpec& port = parts_.outputs[i];
+    if (!port.fits(tensors[i])) {
+      fail("outputs[", i, "] ", quoted(port.name), ": the definition declares ", port.to_string(),
+           ", the model put out ", to_string(tensors[i].spec()));
+    }
+    out.push_back({port.name, tensors[i]});
   }
   return out;
 }

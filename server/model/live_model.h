@@ -82,7 +82,12 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
                 Done done) {
     pool_.submit(
         {.permits = 1, .cancel = std::move(cancel)},
-        [self = shared_from_this(), committed = std::move(committed), work = std::move(work)]() mutable {
+        [self = shared_from_this(), committed = std::move(committed), work = std::move(work),
+         waiting = std::make_unique<Waiting>(metrics_)]() mutable {
+          waiting->over();
+          // A model that draws in eval mode reads in its turn; an evaluation of it has a stream of its own.
+          Generator generator(0);
+          GeneratorScope random(generator);
           ReaderLease reader(self->readers_, *committed, self->spec_, self->settings_.definition);
           return work(*self, reader.root());
         },
@@ -91,19 +96,22 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   /// Whether a Forward of these arguments may read a snapshot. Thread-safe; hooks and modes as of the last call.
   bool reads_snapshot(const ForwardArgs& args) const;
 
-  /// Ends all waiting and later calls with NOT_FOUND, lets tapes go, and runs what on_delete was given.
-  void close();
+  /// Ends all waiting and later calls with NOT_FOUND, lets tapes go, and runs what on_delete was given. `ended` is
+  /// called when the call that runs, if one does, has ended.
+  void close(absl::AnyInvocable<void()> ended = nullptr);
   /// False when the model was closed already; the callback then never runs.
   bool on_delete(std::function<void()> callback) TW_EXCLUDES(info_mutex_);
   /// Lets a tape go; NOT_FOUND when there is none.
   void release_tape(const std::string& id);
-  /// Lets go tapes whose lease ran out.
-  void expire_tapes(TapeStore::Clock::time_point now);
+  /// Lets go what has outlived its lease: tapes, and what on_expire looks after. Called every second.
+  void expire(TapeStore::Clock::time_point now) TW_EXCLUDES(info_mutex_);
+  void on_expire(std::function<void()> callback) TW_EXCLUDES(info_mutex_);
 
   // In its turn -----------------------------------------------------------------------------------------------------
 
   Module& root() { return *parts_.root; }
   const std::vector<NamedModule>& modules() const { return modules_; }
+  const std::vector<NamedTensor>& parameters() const { return parameters_; }
   /// Optimizer steps made so far.
   int64_t step_count() const { return step_; }
   const ModelParts& parts() const { return parts_; }
@@ -136,6 +144,28 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
  private:
   class Transaction;
   class ModeScope;
+
+  /// A read that waits for a permit, as the metrics see it.
+  class Waiting {
+   public:
+    explicit Waiting(std::shared_ptr<ModelMetrics> metrics) : metrics_(std::move(metrics)) {
+      metrics_->add_queue_depth(1);
+    }
+    ~Waiting() {
+      if (metrics_) metrics_->add_queue_depth(-1);
+    }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+    void over() {
+      metrics_->observe_queue_wait(std::chrono::duration<double>(std::chrono::steady_clock::now() - came_).count());
+      metrics_->add_queue_depth(-1);
+      metrics_.reset();
+    }
+
+   private:
+    std::shared_ptr<ModelMetrics> metrics_;
+    std::chrono::steady_clock::time_point came_ = std::chrono::steady_clock::now();
+  };
 
   template <class Work>
   auto take_turn(Work&& work) {
@@ -185,12 +215,14 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
 
   std::atomic<int> hook_count_{0};
   std::atomic<bool> all_eval_{false};
+  bool draws_in_eval_ = false;  // constant
   std::atomic<bool> has_readers_{false};
   ReaderPool readers_;
   mutable Mutex info_mutex_;
   ModelInfo info_ TW_GUARDED_BY(info_mutex_);
   std::shared_ptr<const Committed> committed_ TW_GUARDED_BY(info_mutex_);
   std::vector<std::function<void()>> on_delete_ TW_GUARDED_BY(info_mutex_);
+  std::vector<std::function<void()>> on_expire_ TW_GUARDED_BY(info_mutex_);
   bool closed_ TW_GUARDED_BY(info_mutex_) = false;
 };
 

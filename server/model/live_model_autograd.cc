@@ -6,6 +6,7 @@
 #include "core/autograd/accumulate_grad.h"
 #include "core/autograd/engine.h"
 #include "core/autograd/grad_mode.h"
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/kernels/reduce.h"
@@ -71,6 +72,9 @@ ForwardResult LiveModel::forward(const ForwardArgs& args) {
   }
   result.outputs = freeze(tape->outputs);
   result.captured = freeze(tape->captured);
+  check_answer({&result.outputs, &result.captured}, args.max_answer_bytes);
+  check_cancelled();
+  transaction.commit();
   result.parameter_version = parameter_version_;
   if (args.keep_tape) {
     tape->id = unguessable_id();
@@ -78,14 +82,15 @@ ForwardResult LiveModel::forward(const ForwardArgs& args) {
     tape->parameter_version = parameter_version_;
     std::vector<const Storage*> known;
     for (const NamedTensor& p : parameters_) known.push_back(&p.tensor.storage());
-    tape->bytes = tape_bytes(tape->outputs, known);
+    std::vector<NamedTensor> roots = tape->outputs;
+    roots.insert(roots.end(), tape->captured.begin(), tape->captured.end());
+    roots.insert(roots.end(), tape->inputs.begin(), tape->inputs.end());
+    tape->bytes = tape_bytes(roots, known);
     tapes_.add(tape);
     metrics_->add_tapes(1);
     metrics_->add_tape_bytes(tape->bytes);
     result.tape = tape;
   }
-  transaction.commit();
-  changed_ = true;
   return result;
 }
 
@@ -100,7 +105,7 @@ ForwardResult LiveModel::forward_snapshot(Module& root, const ForwardArgs& args,
 
 BackwardResult LiveModel::backward(const BackwardArgs& args) {
   Tape& tape = *args.tape;
-  if (tape.walked) fail_second_backward();
+  tapes_.pin(tape.id);  // another call may have used it up or let it go since
   check_version(args.expected_version);
   Transaction transaction(*this);
   const AnomalyGuard anomaly(args.detect_anomaly);
@@ -148,7 +153,8 @@ BackwardResult LiveModel::backward(const BackwardArgs& args) {
   }
   {
     const PhaseTimer timer(*metrics_, Phase::kBackward);
-    tapewire::backward(roots, grads, {.retain_graph = args.retain_tape});
+    // Kept until nothing can fail any more, so that a call that fails can be made again.
+    tapewire::backward(roots, grads, {.retain_graph = true});
   }
 
   BackwardResult result;
@@ -174,17 +180,13 @@ BackwardResult LiveModel::backward(const BackwardArgs& args) {
   for (const std::string& path : args.capture_grads) {
     result.captured_grads.push_back(collect(*std::ranges::find(tape.captured, path, &NamedTensor::name)));
   }
-  if (!args.retain_tape) {
-    tape.walked = true;
-    // The graph goes now; the entry stays to say that it was walked.
-    for (auto* list : {&tape.outputs, &tape.captured}) {
-      for (NamedTensor& t : *list) t.tensor = detach(t.tensor);
-    }
+  check_answer({&result.input_grads, &result.captured_grads}, args.max_answer_bytes);
+  check_cancelled();
+  if (!args.retain_tape && tapes_.use_up(tape.id)) {
+    metrics_->add_tapes(-1);
     metrics_->add_tape_bytes(-tape.bytes);
-    tape.bytes = 0;
   }
   transaction.commit();
-  changed_ = true;
   result.info = step_info();
   result.info.loss = loss_value;
   result.info.grad_norm = norm;

@@ -6,6 +6,7 @@
 
 #include "core/autograd/engine.h"
 #include "core/autograd/grad_mode.h"
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/optim/clip.h"
@@ -76,10 +77,10 @@ bool LiveModel::check_finite(double value, bool is_loss) {
 }
 
 StepResult LiveModel::apply_gradients(const StepArgs& args, std::optional<double> loss, Transaction& transaction) {
-  const double norm = grad_norm(parameters_, args.clip.norm_type == 0 ? 2 : args.clip.norm_type);
+  const double norm = grad_norm(parameters_, 2);
   if (!check_finite(norm, false)) {
     transaction.commit();
-    zero_grad();
+    if (!args.keep_gradients) zero_grad();
     StepResult skipped = step_info();
     skipped.loss = loss;
     skipped.grad_norm = norm;
@@ -107,9 +108,7 @@ StepResult LiveModel::apply_gradients(const StepArgs& args, std::optional<double
   }
   if (parts_.scheduler && (!parts_.scheduler_by_epoch || args.end_of_epoch)) parts_.scheduler->step(args.metric);
   ++step_;
-  ++parameter_version_;
-  changed_ = true;
-  transaction.commit();
+  transaction.commit(/*parameters_changed=*/true);
   if (!args.keep_gradients) accumulating_ = false;
 
   StepResult result = step_info();
@@ -141,6 +140,10 @@ StepResult LiveModel::train_step(const TrainStepArgs& args) {
   check_version(args.step.expected_version);
   check_rate(args.step.learning_rate);
   check_clip(args.step.clip);
+  if (args.accumulate_only &&
+      (args.step.clip.max_norm || args.step.clip.max_value || args.step.learning_rate || args.step.end_of_epoch)) {
+    fail("accumulate_only: makes no step, so clip, learning_rate and end_of_epoch have no place");
+  }
   if (!std::isfinite(args.loss_scale)) fail("loss_scale: must be finite, got ", args.loss_scale);
   const BuiltLoss loss_module = loss_or_default(args.loss ? &*args.loss : nullptr);
   Transaction transaction(*this);
@@ -165,6 +168,7 @@ StepResult LiveModel::train_step(const TrainStepArgs& args) {
   }
   if (loss.numel() != 1) fail("loss: must be a scalar, got ", to_string(loss.spec()), "; set its reduction");
   const double value = loss.item<double>();
+  if (args.return_outputs) check_answer({&outputs}, args.max_answer_bytes);
   StepResult result;
   if (check_finite(value, true)) {
     {
@@ -173,19 +177,19 @@ StepResult LiveModel::train_step(const TrainStepArgs& args) {
       tapewire::backward(loss, scale);
     }
     if (args.accumulate_only) {
+      check_cancelled();
       accumulating_ = true;
-      changed_ = true;
       transaction.commit();
       result = step_info();
       result.loss = value;
     } else {
       result = apply_gradients(args.step, value, transaction);
+      if (result.metrics.contains("skipped")) zero_grad();  // what is not finite is of no use to a later step
       accumulating_ = false;
     }
   } else {
     // Skipped: batch statistics and random state moved on, gradients are as before.
-    for (const NamedTensor& p : parameters_) set_gradient(p.tensor, {});
-    accumulating_ = false;
+    transaction.restore_gradients();
     transaction.commit();
     result = step_info();
     result.loss = value;
@@ -205,7 +209,7 @@ Evaluation LiveModel::begin_evaluation(std::vector<std::string> metrics, const v
       fail("metrics[", i, "]: unknown metric ", quoted(metrics[i]), did_you_mean(metrics[i], kMetricNames),
            " (accuracy, top5, mae, mse)");
     }
-    out.sums[metrics[i]] = 0;
+    if (!out.sums.emplace(metrics[i], 0).second) fail("metrics[", i, "]: ", quoted(metrics[i]), " is given twice");
   }
   out.metrics = std::move(metrics);
   if (loss != nullptr || parts_.loss.module) out.loss = loss_or_default(loss);
@@ -222,8 +226,8 @@ void LiveModel::evaluate_batch(Module& root, const EvaluateBatch& batch, Evaluat
     fail("targets: an evaluation needs one target a batch, got ", batch.targets.size());
   }
   if (evaluation.loss.module) {
-    evaluation.loss_sum +=
-        loss_of(evaluation.loss, outputs, batch.targets).item<double>() * static_cast<double>(samples);
+    const double loss = loss_of(evaluation.loss, outputs, batch.targets).item<double>();
+    evaluation.loss_sum += evaluation.loss.module->sums() ? loss : loss * static_cast<double>(samples);
   }
   for (const std::string& metric : evaluation.metrics) {
     const Tensor& output = outputs[0].tensor;

@@ -1,18 +1,19 @@
 #include "server/model/model_registry.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 
 namespace tapewire {
 
-void check_model_name(const std::string& name) {
+bool is_model_name(std::string_view name) {
   constexpr size_t kLongest = 63;
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  const bool good = !name.empty() && name.size() <= kLongest && plain(name[0]) &&
-                    std::ranges::all_of(name, [&](char c) { return plain(c) || c == '_' || c == '.' || c == '-'; });
-  if (!good) fail("name: ", quoted(name), " is no model name; expected [a-z0-9][a-z0-9_.-]{0,62}");
+  return !name.empty() && name.size() <= kLongest && plain(name[0]) &&
+         std::ranges::all_of(name, [&](char c) { return plain(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 ModelRegistry::ModelRegistry(Options options, ComputePool& pool, Metrics& metrics)
@@ -38,7 +39,8 @@ ModelRegistry::~ModelRegistry() {
 
 std::shared_ptr<LiveModel> ModelRegistry::create(const std::string& name, const v1::ModelSpec& spec, uint64_t seed,
                                                  bool validate_only, const ChangeId& id) {
-  check_model_name(name);
+  if (!is_model_name(name)) fail("name: ", quoted(name), " is no model name; expected [a-z0-9][a-z0-9_.-]{0,62}");
+  if (id.sequence != 0) join_build(name, id);
   {
     MutexLock lock(mutex_);
     const auto found = models_.find(name);
@@ -51,25 +53,52 @@ std::shared_ptr<LiveModel> ModelRegistry::create(const std::string& name, const 
       fail_with(absl::StatusCode::kResourceExhausted, "the server holds ", models_.size(),
                 " models already; delete one, or raise --max_models (", options_.max_models, ")");
     }
-    if (!validate_only) models_[name] = nullptr;
+    if (!validate_only) {
+      models_[name] = nullptr;
+      building_[name] = id;
+    }
+  }
+  if (validate_only) {
+    return std::make_shared<LiveModel>(name, spec, seed, options_.model, pool_, std::make_shared<ModelMetrics>(name));
   }
   std::shared_ptr<ModelMetrics> metrics;
-  try {
-    if (validate_only) {
-      return std::make_shared<LiveModel>(name, spec, seed, options_.model, pool_, std::make_shared<ModelMetrics>(name));
-    }
-    metrics = metrics_.add_model(name);
-    auto model = std::make_shared<LiveModel>(name, spec, seed, options_.model, pool_, metrics, id);
+  std::shared_ptr<LiveModel> model;
+  const auto built = [&] {
     MutexLock lock(mutex_);
-    models_[name] = model;
-    return model;
-  } catch (...) {
-    if (!validate_only) {
-      if (metrics) metrics_.remove_model(metrics);
-      MutexLock lock(mutex_);
+    building_.erase(name);
+    if (model) {
+      models_[name] = model;
+    } else {
       models_.erase(name);
     }
+    built_.notify_all();
+  };
+  try {
+    metrics = metrics_.add_model(name);
+    auto made = std::make_shared<LiveModel>(name, spec, seed, options_.model, pool_, metrics, id);
+    check_cancelled();
+    model = std::move(made);
+  } catch (...) {
+    if (metrics) metrics_.remove_model(metrics);
+    built();
     throw;
+  }
+  built();
+  return model;
+}
+
+void ModelRegistry::join_build(const std::string& name, const ChangeId& id) {
+  constexpr auto kLook = std::chrono::milliseconds(20);  // at cancellation
+  std::optional<PermitRelease> waiting;
+  for (;;) {
+    check_cancelled();
+    {
+      MutexLock lock(mutex_);
+      const auto found = building_.find(name);
+      if (found == building_.end() || !(found->second == id)) return;
+      if (waiting) built_.wait_until(mutex_, std::chrono::steady_clock::now() + kLook);
+    }
+    if (!waiting) waiting.emplace();
   }
 }
 
@@ -84,8 +113,13 @@ std::shared_ptr<LiveModel> ModelRegistry::require(const std::string& name) const
   fail_with(absl::StatusCode::kNotFound, "no model ", quoted(name), did_you_mean(name, known));
 }
 
-void ModelRegistry::remove(const std::string& name) {
+void ModelRegistry::remove(const std::string& name, const ChangeId& id, absl::AnyInvocable<void()> ended) {
   const std::shared_ptr<LiveModel> model = require(name);
+  const ChangeId& made_by = model->created_by();
+  if (id.sequence != 0 && id.client == made_by.client && id.sequence <= made_by.sequence) {
+    fail_precondition("call_id.sequence: ", id.sequence, " is of before the call that made the model, ",
+                      made_by.sequence);
+  }
   {
     MutexLock lock(mutex_);
     const auto found = models_.find(name);
@@ -94,8 +128,8 @@ void ModelRegistry::remove(const std::string& name) {
     }
     models_.erase(found);
   }
-  model->close();
   metrics_.remove_model(model->metrics_handle());
+  model->close(std::move(ended));
 }
 
 std::vector<std::shared_ptr<LiveModel>> ModelRegistry::list(const std::string& after, size_t most) const {
@@ -128,7 +162,7 @@ void ModelRegistry::sweep_loop() {
       if (stopping_) return;
     }
     const auto now = TapeStore::Clock::now();
-    for (const auto& model : list("", ~size_t{0})) model->expire_tapes(now);
+    for (const auto& model : list("", ~size_t{0})) model->expire(now);
   }
 }
 

@@ -6,10 +6,8 @@
 
 namespace tapewire {
 
-std::optional<std::string> OnceGuard::check(const ChangeId& id, Clock::time_point now) {
+std::optional<std::string> OnceGuard::check(const ChangeId& id, std::string_view method, Clock::time_point now) {
   if (id.sequence == 0) return std::nullopt;
-  if (id.sequence < 0) fail("call_id.sequence: counts from 1, got ", id.sequence);
-  if (id.client.empty()) fail("call_id.client_id: needed beside a sequence");
   const auto found = clients_.find(id.client);
   if (found == clients_.end()) {
     if (clients_.size() >= kMaxClients) make_room(now);
@@ -17,6 +15,9 @@ std::optional<std::string> OnceGuard::check(const ChangeId& id, Clock::time_poin
   }
   const Last& last = found->second;
   if (id.sequence > last.sequence) return std::nullopt;
+  if (id.sequence == last.sequence && last.method != method) {
+    fail_precondition("call_id.sequence: ", id.sequence, " was a call of ", last.method);
+  }
   if (id.sequence == last.sequence && last.answer) return last.answer;
   fail_precondition("call_id.sequence: ", id.sequence, " was applied before",
                     id.sequence == last.sequence ? std::string(", and its answer was too large to remember")
@@ -33,13 +34,14 @@ void OnceGuard::make_room(Clock::time_point now) {
   clients_.erase(oldest);
 }
 
-void OnceGuard::note(const ChangeId& id, std::string answer, Clock::time_point now) {
+void OnceGuard::note(const ChangeId& id, std::string_view method, std::optional<std::string> answer,
+                     Clock::time_point now) {
   if (id.sequence == 0) return;
   Last& last = clients_[id.client];
   last.sequence = id.sequence;
+  last.method = method;
   last.time = now;
-  last.answer.reset();
-  if (answer.size() <= kMaxAnswerBytes) last.answer = std::move(answer);
+  last.answer = std::move(answer);
 }
 
 }  // namespace tapewire

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace tapewire {
 
@@ -25,15 +26,17 @@ class OnceGuard {
   static constexpr std::chrono::hours kMemory{1};
 
   /// Nothing when the change is to be made now; else the remembered answer's bytes. Throws FAILED_PRECONDITION for a
-  /// change that was made but whose answer was too large to remember, or is not the client's last; INVALID_ARGUMENT for
-  /// a bad id; RESOURCE_EXHAUSTED for one client too many.
-  std::optional<std::string> check(const ChangeId& id, Clock::time_point now = Clock::now());
-  /// The change was made. A failed one is not noted and may be sent again.
-  void note(const ChangeId& id, std::string answer, Clock::time_point now = Clock::now());
+  /// change that was made but whose answer was too large to remember, or is not the client's last, or was of another
+  /// method; INVALID_ARGUMENT for a bad id; RESOURCE_EXHAUSTED for one client too many.
+  std::optional<std::string> check(const ChangeId& id, std::string_view method, Clock::time_point now = Clock::now());
+  /// The change was made; no answer: it is too large to remember. A failed change is not noted and may be sent again.
+  void note(const ChangeId& id, std::string_view method, std::optional<std::string> answer,
+            Clock::time_point now = Clock::now());
 
  private:
   struct Last {
     int64_t sequence = 0;
+    std::string method;
     std::optional<std::string> answer;
     Clock::time_point time;
   };

@@ -30,8 +30,10 @@ class Strand {
   }
 
   /// The jobs that wait, and all later ones, end with `reason` (NOT_FOUND: the model was deleted). One that runs goes
-  /// on.
-  void close(const absl::Status& reason) { pool_.close(*state_, reason); }
+  /// on; when it has ended, or now if none runs, `ended` is called. REQUIRES: called once.
+  void close(const absl::Status& reason, absl::AnyInvocable<void()> ended = nullptr) {
+    pool_.close(*state_, reason, std::move(ended));
+  }
 
  private:
   ComputePool& pool_;

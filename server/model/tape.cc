@@ -9,11 +9,19 @@
 #include <sys/random.h>
 
 #include "absl/strings/escaping.h"
+#include "core/autograd/accumulate_grad.h"
 #include "core/autograd/meta.h"
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 
 namespace tapewire {
+namespace {
+
+[[noreturn]] void fail_unknown(const std::string& id) {
+  fail_with(absl::StatusCode::kNotFound, "no tape ", quoted(id), "; it was released, or its lease ran out");
+}
+
+}  // namespace
 
 Tensor Tape::find(std::string_view name) const {
   for (const auto* list : {&outputs, &captured, &inputs}) {
@@ -41,17 +49,28 @@ void TapeStore::add(const std::shared_ptr<Tape>& tape) {
 std::shared_ptr<Tape> TapeStore::pin(const std::string& id) {
   MutexLock lock(mutex_);
   const auto found = tapes_.find(id);
-  if (found == tapes_.end())
-    fail_with(absl::StatusCode::kNotFound, "no tape ", quoted(id), "; it was released, or its lease ran out");
+  if (found == tapes_.end() && std::ranges::find(used_up_, id) != used_up_.end()) fail_second_backward();
+  if (found == tapes_.end()) fail_unknown(id);
   found->second.expires = Clock::now() + found->second.tape->lease;
   return found->second.tape;
+}
+
+bool TapeStore::use_up(const std::string& id) {
+  constexpr size_t kRemembered = 1024;
+  MutexLock lock(mutex_);
+  if (tapes_.erase(id) == 0) return false;
+  used_up_.push_back(id);
+  if (used_up_.size() > kRemembered) used_up_.pop_front();
+  return true;
 }
 
 std::shared_ptr<Tape> TapeStore::release(const std::string& id) {
   MutexLock lock(mutex_);
   const auto found = tapes_.find(id);
-  if (found == tapes_.end())
-    fail_with(absl::StatusCode::kNotFound, "no tape ", quoted(id), "; it was released, or its lease ran out");
+  if (found == tapes_.end()) {
+    if (std::erase(used_up_, id) > 0) return nullptr;
+    fail_unknown(id);
+  }
   std::shared_ptr<Tape> tape = std::move(found->second.tape);
   tapes_.erase(found);
   return tape;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,8 +19,7 @@ struct Tape {
   std::vector<NamedTensor> outputs;
   std::vector<NamedTensor> captured;  // outputs of modules, by path
   int64_t parameter_version = 0;
-  int64_t bytes = 0;    // that only the tape keeps alive
-  bool walked = false;  // by a backward that did not retain it
+  int64_t bytes = 0;  // that only the tape keeps alive
   std::chrono::seconds lease{600};
 
   /// The tensor of that name among outputs, captured ones and inputs; undefined when there is none.
@@ -42,9 +42,12 @@ class TapeStore {
 
   /// RESOURCE_EXHAUSTED when there are max_tapes already. Starts the lease.
   void add(const std::shared_ptr<Tape>& tape) TW_EXCLUDES(mutex_);
-  /// For a call that will use it: renews the lease, which does not run out before the pin goes. NOT_FOUND otherwise.
+  /// For a call that will use it: renews the lease, which does not run out before the pin goes. FAILED_PRECONDITION
+  /// when it was used up, NOT_FOUND when there is none.
   std::shared_ptr<Tape> pin(const std::string& id) TW_EXCLUDES(mutex_);
-  /// Lets the tape go; NOT_FOUND when there is none.
+  /// A backward used the tape up. False when it was let go meanwhile.
+  bool use_up(const std::string& id) TW_EXCLUDES(mutex_);
+  /// Lets the tape go; null when it was used up, NOT_FOUND when there is none.
   std::shared_ptr<Tape> release(const std::string& id) TW_EXCLUDES(mutex_);
   /// Lets go all whose lease ran out, unless pinned; returns them.
   std::vector<std::shared_ptr<Tape>> expire(Clock::time_point now) TW_EXCLUDES(mutex_);
@@ -60,6 +63,7 @@ class TapeStore {
   mutable Mutex mutex_;
   std::map<std::string, Entry> tapes_ TW_GUARDED_BY(mutex_);
   int64_t kept_ TW_GUARDED_BY(mutex_) = 0;
+  std::deque<std::string> used_up_ TW_GUARDED_BY(mutex_);  // ids of the last ones, to tell them from unknown ones
 };
 
 /// Bytes of the storages that the graph behind `roots` saved, each once, without those in `known`.

@@ -1,5 +1,7 @@
 #include "server/model/transaction.h"
 
+#include <algorithm>
+
 #include "core/autograd/meta.h"
 
 namespace tapewire {
@@ -17,6 +19,20 @@ LiveModel::Transaction::~Transaction() {
   if (committed_) return;
   model_.generator_.set_state(random_);
   for (const Saved& saved : buffers_) saved.tensor.storage().replace_buffer(saved.bytes);
+  restore_gradients();
+}
+
+void LiveModel::Transaction::commit(bool parameters_changed) {
+  committed_ = true;
+  // Whoever writes to bytes that are shared gets bytes of its own.
+  const bool buffers_changed = std::ranges::any_of(
+      buffers_, [](const Saved& saved) { return saved.tensor.storage().share_buffer().get() != saved.bytes.get(); });
+  if (!parameters_changed && !buffers_changed) return;
+  ++model_.parameter_version_;
+  model_.changed_ = true;
+}
+
+void LiveModel::Transaction::restore_gradients() {
   for (size_t i = 0; i < gradients_.size(); ++i) {
     if (gradients_[i].tensor.defined()) gradients_[i].tensor.storage().replace_buffer(gradients_[i].bytes);
     set_gradient(model_.parameters_[i].tensor, gradients_[i].tensor);

@@ -18,7 +18,10 @@ class LiveModel::Transaction {
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
-  void commit() { committed_ = true; }
+  /// The changes stay: parameter_version rises if buffers changed, or `parameters_changed` says so.
+  void commit(bool parameters_changed = false);
+  /// Puts the gradients back, and nothing else.
+  void restore_gradients();
 
  private:
   struct Saved {

@@ -1,5 +1,7 @@
 #include "server/rpc/autograd_service.h"
 
+#include <exception>
+
 #include "core/base/error.h"
 #include "server/codec/chunks.h"
 #include "server/rpc/message.h"
@@ -13,9 +15,10 @@ std::vector<std::string> strings(const google::protobuf::RepeatedPtrField<std::s
   return {field.begin(), field.end()};
 }
 
-ForwardArgs decode(v1::ForwardRequest&& request, const codec::Limits& limits) {
+ForwardArgs decode(v1::ForwardRequest&& request, const Backend& backend) {
   ForwardArgs args;
-  args.inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", limits);
+  args.max_answer_bytes = backend.max_answer_bytes;
+  args.inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", backend.tensors);
   if (request.has_training()) args.training = request.training();
   args.keep_tape = request.keep_tape();
   if (request.has_lease()) {
@@ -39,12 +42,14 @@ v1::ForwardResponse encode(const ForwardResult& result, const TapeStore& tapes) 
   return out;
 }
 
-BackwardArgs decode(v1::BackwardRequest&& request, const codec::Limits& limits) {
+BackwardArgs decode(v1::BackwardRequest&& request, const Backend& backend) {
   refuse_field(request.create_graph(), "create_graph");
   BackwardArgs args;
-  args.output_grads = codec::decode_tensors(std::move(*request.mutable_output_grads()), "output_grads", limits);
+  args.max_answer_bytes = backend.max_answer_bytes;
+  args.output_grads =
+      codec::decode_tensors(std::move(*request.mutable_output_grads()), "output_grads", backend.tensors);
   if (request.has_loss()) args.loss = request.loss();
-  args.targets = codec::decode_tensors(std::move(*request.mutable_targets()), "targets", limits);
+  args.targets = codec::decode_tensors(std::move(*request.mutable_targets()), "targets", backend.tensors);
   args.retain_tape = request.retain_tape();
   args.return_input_grads = request.return_input_grads();
   args.capture_grads = strings(request.capture_grads());
@@ -79,7 +84,7 @@ void AutogradService::bind_tapes() {
   unary<v1::ForwardRequest, v1::ForwardResponse>("Forward", [this](const Context& call, auto request, auto answer) {
     const auto model = backend_.models.require(request.model());
     ChangeId id = decode_call_id(request.call_id());
-    ForwardArgs args = decode(std::move(request), backend_.tensors);
+    ForwardArgs args = decode(std::move(request), backend_);
     if (!model->reads_snapshot(args)) {
       model->submit(
           call->cancel(),
@@ -102,15 +107,26 @@ void AutogradService::bind_tapes() {
   });
   unary<v1::BackwardRequest, v1::BackwardResponse>("Backward", [this](const Context& call, auto request, auto answer) {
     const auto model = backend_.models.require(request.model());
-    // Pinned from now on, so that its lease does not run out while the call waits.
-    auto tape = model->tapes().pin(request.tape_id());
     ChangeId id = decode_call_id(request.call_id());
-    BackwardArgs args = decode(std::move(request), backend_.tensors);
+    // Pinned from now on, so that its lease does not run out while the call waits. A call that was made before may come
+    // again after its tape went: then only its answer is wanted.
+    std::shared_ptr<Tape> tape;
+    std::exception_ptr no_tape;
+    try {
+      tape = model->tapes().pin(request.tape_id());
+    } catch (const Error&) {
+      if (id.sequence == 0) throw;
+      no_tape = std::current_exception();
+    }
+    BackwardArgs args = decode(std::move(request), backend_);
     args.tape = std::move(tape);
     model->submit(
         call->cancel(),
-        [args = std::move(args), id = std::move(id)](LiveModel& m) {
-          return once<v1::BackwardResponse>(m, id, [&] { return encode(m.backward(args)); });
+        [args = std::move(args), no_tape, id = std::move(id)](LiveModel& m) {
+          return once<v1::BackwardResponse>(m, id, [&] {
+            if (no_tape) std::rethrow_exception(no_tape);
+            return encode(m.backward(args));
+          });
         },
         answer);
   });
@@ -189,7 +205,7 @@ void AutogradService::bind_steps() {
   unary<v1::TrainStepRequest, v1::TrainStepResponse>(
       "TrainStep", [this](const Context& call, auto request, auto answer) {
         const auto model = backend_.models.require(request.model());
-        submit_train_step(model, call->cancel(), std::move(request), backend_.tensors, answer);
+        submit_train_step(model, call->cancel(), std::move(request), backend_, answer);
       });
   bidi<v1::TrainRequest, v1::TrainResponse>("Train",
                                             [this](const Context& call) { return make_train_handler(backend_, call); });

@@ -26,6 +26,7 @@ struct Backend {
   ModelRegistry& models;
   HookHub& hooks;
   codec::Limits tensors;
+  int64_t max_answer_bytes = 0;  // 0: no limit
   ServerFacts facts;
 };
 

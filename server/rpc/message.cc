@@ -73,6 +73,8 @@ void refuse_field(bool set, std::string_view path) {
 
 ChangeId decode_call_id(const v1::CallId& id) {
   refuse_field(!id.wait_token().empty(), "call_id.wait_token");
+  if (id.sequence() < 0) fail("call_id.sequence: counts from 1, got ", id.sequence());
+  if (id.sequence() > 0 && id.client_id().empty()) fail("call_id.client_id: needed beside a sequence");
   return {id.client_id(), id.sequence()};
 }
 

@@ -23,19 +23,23 @@ v1::Model encode_model(const LiveModel& model, bool with_spec);
 v1::StepInfo encode_step(const StepResult& result);
 v1::Tape encode_tape(const Tape& tape, TapeStore::Clock::time_point expires);
 
-/// The number of a change. Throws UNIMPLEMENTED for a wait_token.
+/// The number of a change. Throws UNIMPLEMENTED for a wait_token, INVALID_ARGUMENT for what is no number.
 ChangeId decode_call_id(const v1::CallId& id);
 
 /// Makes a change of a model once: `change()` gives the response, which a duplicate gets again. In the model's turn.
 template <class Response, class Change>
 Response once(LiveModel& model, const ChangeId& id, Change&& change) {
+  if (id.sequence == 0) return change();
+  std::string_view method = Response::descriptor()->name();
+  method.remove_suffix(std::string_view("Response").size());
   Response response;
-  if (const std::optional<std::string> remembered = model.once().check(id)) {
+  if (const std::optional<std::string> remembered = model.once().check(id, method)) {
     response.ParseFromString(*remembered);
     return response;
   }
   response = change();
-  if (id.sequence != 0) model.once().note(id, response.SerializeAsString());
+  const bool small = response.ByteSizeLong() <= OnceGuard::kMaxAnswerBytes;
+  model.once().note(id, method, small ? std::optional(response.SerializeAsString()) : std::nullopt);
   return response;
 }
 

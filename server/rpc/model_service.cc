@@ -16,7 +16,7 @@ v1::DescribeModelResponse describe(LiveModel& model) {
     v1::ModuleInfo* info = out.add_modules();
     info->set_path(m.name);
     info->set_type(std::string(m.module->type()));
-    info->set_text(m.module->extra_repr());
+    info->set_text(str_cat(m.module->type(), "(", m.module->extra_repr(), ")"));
     info->set_training(m.module->training());
     for (const Module::Buffer& b : m.module->own_buffers()) {
       if (!b.tensor.defined()) continue;
@@ -49,7 +49,7 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
               const auto model = backend_.models.create(
                   request.name(), request.spec(), static_cast<uint64_t>(request.seed()), request.validate_only(), id);
               v1::CreateModelResponse out;
-              *out.mutable_model() = encode_model(*model, true);
+              *out.mutable_model() = encode_model(*model, false);  // the client has the definition
               return out;
             },
             answer);
@@ -63,6 +63,9 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
     if (request.page_size() < 0) fail("page_size: must not be negative, got ", request.page_size());
     const int page = std::min(request.page_size() == 0 ? kDefaultPage : request.page_size(), kMostPage);
     // A page's token is the last name on it: stable while models come and go.
+    if (!request.page_token().empty() && !is_model_name(request.page_token())) {
+      fail("page_token: ", quoted(request.page_token()), " is no token that a page came with");
+    }
     const auto models = backend_.models.list(request.page_token(), static_cast<size_t>(page) + 1);
     v1::ListModelsResponse out;
     for (const auto& model : models) {
@@ -74,12 +77,11 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
     }
     answer(std::move(out));
   });
-  unary<v1::DeleteModelRequest, v1::DeleteModelResponse>("DeleteModel",
-                                                         [this](const Context&, auto request, auto answer) {
-                                                           decode_call_id(request.call_id());
-                                                           backend_.models.remove(request.name());
-                                                           answer(v1::DeleteModelResponse());
-                                                         });
+  unary<v1::DeleteModelRequest, v1::DeleteModelResponse>(
+      "DeleteModel", [this](const Context&, auto request, auto answer) {
+        backend_.models.remove(request.name(), decode_call_id(request.call_id()),
+                               [answer] { answer(v1::DeleteModelResponse()); });
+      });
   unary<v1::DescribeModelRequest, v1::DescribeModelResponse>(
       "DescribeModel", [this](const Context& call, auto request, auto answer) {
         backend_.models.require(request.name())->submit(call->cancel(), &describe, answer);

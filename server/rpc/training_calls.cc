@@ -14,10 +14,12 @@ ClipArgs decode_clip(const v1::Clip& clip) {
   return out;
 }
 
-TrainStepArgs decode_train_step(v1::TrainStepRequest&& request, const codec::Limits& limits) {
+TrainStepArgs decode_train_step(v1::TrainStepRequest&& request, const Backend& backend) {
+  refuse_field(request.has_metric(), "metric");
   TrainStepArgs args;
-  args.inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", limits);
-  args.targets = codec::decode_tensors(std::move(*request.mutable_targets()), "targets", limits);
+  args.max_answer_bytes = backend.max_answer_bytes;
+  args.inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", backend.tensors);
+  args.targets = codec::decode_tensors(std::move(*request.mutable_targets()), "targets", backend.tensors);
   if (request.has_loss()) args.loss = request.loss();
   args.accumulate_only = request.accumulate_only();
   if (request.loss_scale() != 0) args.loss_scale = request.loss_scale();
@@ -28,7 +30,6 @@ TrainStepArgs decode_train_step(v1::TrainStepRequest&& request, const codec::Lim
   if (request.has_learning_rate()) args.step.learning_rate = request.learning_rate();
   args.step.keep_gradients = true;
   args.step.end_of_epoch = request.end_of_epoch();
-  if (request.has_metric()) args.step.metric = request.metric();
   if (request.has_expected_version()) args.step.expected_version = request.expected_version();
   return args;
 }
@@ -45,7 +46,7 @@ class TrainHandler final : public BidiHandler<v1::TrainRequest, v1::TrainRespons
     } else if (!name.empty() && name != model_->name()) {
       fail("step.model: a stream trains one model, ", model_->name(), "; got ", name);
     }
-    submit_train_step(model_, call_->cancel(), std::move(*request.mutable_step()), backend_.tensors,
+    submit_train_step(model_, call_->cancel(), std::move(*request.mutable_step()), backend_,
                       Answer<v1::TrainStepResponse>([answer](absl::StatusOr<v1::TrainStepResponse> result) {
                         if (!result.ok()) return answer(result.status());
                         v1::TrainResponse out;
@@ -72,6 +73,8 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
           {request.metrics().begin(), request.metrics().end()}, request.has_loss() ? &request.loss() : nullptr));
     } else if (!request.model().empty() && request.model() != model_->name()) {
       fail("model: an evaluation is of one model, ", model_->name(), "; got ", request.model());
+    } else if (request.metrics_size() > 0 || request.has_loss()) {
+      fail("metrics, loss: belong into the first message of an evaluation");
     }
     auto batch = std::make_shared<EvaluateBatch>();
     batch->inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", backend_.tensors);
@@ -117,23 +120,22 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
 }  // namespace
 
 StepArgs decode_step(const v1::StepRequest& request) {
+  refuse_field(request.has_metric(), "metric");
   StepArgs args;
   if (request.has_learning_rate()) args.learning_rate = request.learning_rate();
   args.clip = decode_clip(request.clip());
   args.keep_gradients = request.keep_gradients();
   args.end_of_epoch = request.end_of_epoch();
-  if (request.has_metric()) args.metric = request.metric();
   if (request.has_expected_version()) args.expected_version = request.expected_version();
   return args;
 }
 
 void submit_train_step(const std::shared_ptr<LiveModel>& model, const std::shared_ptr<CancelSource>& cancel,
-                       v1::TrainStepRequest request, const codec::Limits& limits,
-                       Answer<v1::TrainStepResponse> answer) {
+                       v1::TrainStepRequest request, const Backend& backend, Answer<v1::TrainStepResponse> answer) {
   const ChangeId id = decode_call_id(request.call_id());
   model->submit(
       cancel,
-      [args = decode_train_step(std::move(request), limits), id](LiveModel& m) {
+      [args = decode_train_step(std::move(request), backend), id](LiveModel& m) {
         return once<v1::TrainStepResponse>(m, id, [&] {
           const StepResult result = m.train_step(args);
           v1::TrainStepResponse out;

@@ -12,7 +12,7 @@ namespace tapewire::rpc {
 
 StepArgs decode_step(const v1::StepRequest& request);
 void submit_train_step(const std::shared_ptr<LiveModel>& model, const std::shared_ptr<CancelSource>& cancel,
-                       v1::TrainStepRequest request, const codec::Limits& limits, Answer<v1::TrainStepResponse> answer);
+                       v1::TrainStepRequest request, const Backend& backend, Answer<v1::TrainStepResponse> answer);
 
 std::unique_ptr<BidiHandler<v1::TrainRequest, v1::TrainResponse>> make_train_handler(const Backend& backend,
                                                                                      const Context& call);

@@ -88,6 +88,7 @@ inline v1::ModelSpec definition(const std::string& text) {
 class ServerTest : public testing::Test {
  protected:
   static constexpr int64_t kMaxTensorBytes = 1 << 20;
+  static constexpr int64_t kMaxMessageBytes = 8 << 20;
 
   ServerTest() {
     tensor_allocator().set_limit(int64_t{1} << 30, "--tensor_memory_limit");
@@ -110,9 +111,12 @@ class ServerTest : public testing::Test {
   HookHub hooks_{64};
   ModelRegistry models_{{.model = {.definition = {.max_tensor_bytes = kMaxTensorBytes}}}, pool_, metrics_};
   rpc::CallGate gate_;
-  const rpc::Environment environment_{metrics_, logger_, gate_, {.max_message_bytes = 8 << 20}};
-  const rpc::Backend backend_{
-      .models = models_, .hooks = hooks_, .tensors = {.max_tensor_bytes = kMaxTensorBytes}, .facts = {}};
+  const rpc::Environment environment_{metrics_, logger_, gate_, {.max_message_bytes = kMaxMessageBytes}};
+  const rpc::Backend backend_{.models = models_,
+                              .hooks = hooks_,
+                              .tensors = {.max_tensor_bytes = kMaxTensorBytes},
+                              .max_answer_bytes = kMaxMessageBytes,
+                              .facts = {}};
   std::unique_ptr<rpc::RpcServer> server_;
 };
 

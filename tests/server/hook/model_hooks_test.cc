@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/autograd/meta.h"
 #include "tests/server/model/model_fixture.h"
 
 namespace tapewire {
@@ -148,6 +149,32 @@ TEST_F(ModelHooksTest, BadTargetsAndTooManyHooksAreRefused) {
               HasSubstr("no parameter 'fc1'"));
   for (int i = 0; i < 8; ++i) add(model, {.target = "fc1"});
   EXPECT_EQ(error_of({.target = "fc1"}).code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(ModelHooksTest, ARefusedHookLeavesNothingBehind) {
+  const auto model = create(kSimpleNet);
+  const auto hooks = hub_.of(model);
+  const auto status = in_turn(model, [&](LiveModel& m) {
+                        set_requires_grad(m.require_parameter("fc1.bias", ""), false);
+                        return hooks->add(m, {.target = "fc1.*", .kind = HookKind::kTensor}).id;
+                      }).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("parameter 'fc1.bias' does not require gradients"));
+  const auto watcher = hooks->watch({});
+  step(model);
+  EXPECT_FALSE(watcher->pop());
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hook_events_total{model=\"net\"} 0"));
+}
+
+TEST_F(ModelHooksTest, AnExpiredHookIsGone) {
+  const auto model = create(kSimpleNet);
+  const HookInfo info = add(model, {.target = "fc1", .lease = std::chrono::milliseconds(0)});
+  const auto hooks = hub_.of(model);
+  EXPECT_THROW(hooks->watch({.hook_ids = {info.id}}), Error);
+  model->expire(TapeStore::Clock::now());
+  in_turn(model, [](LiveModel&) { return 0; }).value();  // behind the turn that takes it off
+  EXPECT_FALSE(hooks->any_expired());
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hooks{model=\"net\"} 0"));
 }
 
 TEST_F(ModelHooksTest, DeletingTheModelEndsTheWatch) {

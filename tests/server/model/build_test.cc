@@ -77,6 +77,89 @@ TEST(BuildTest, RefusesAChildBeforeItsParentAndAPathGivenTwice) {
   EXPECT_THAT(error_of(spec), HasSubstr("fc1.inner: its parent is a Linear, which takes no children"));
 }
 
+v1::ModuleSpec* add(v1::ModelSpec& spec, const std::string& path, const std::string& type,
+                    const std::string& same_as = "") {
+  v1::ModuleSpec* m = spec.add_modules();
+  m->set_path(path);
+  m->set_type(type);
+  m->set_same_as(same_as);
+  return m;
+}
+
+TEST(BuildTest, RefusesCircles) {
+  v1::ModelSpec spec;
+  for (const char* path : {"", "a", "b"}) add(spec, path, "Sequential");
+  add(spec, "b.x", "", "a");
+  EXPECT_EQ(build_modules(spec, {})->repr(), build_modules(spec, {})->repr());
+  add(spec, "a.y", "", "b");
+  EXPECT_THAT(error_of(spec), HasSubstr("same_as makes a module its own descendant"));
+  v1::ModelSpec own;
+  for (const char* path : {"", "a"}) add(own, path, "Sequential");
+  add(own, "x", "", "a");
+  add(own, "x.c", "", "a");
+  EXPECT_THAT(error_of(own), HasSubstr("same_as makes a module its own descendant"));
+}
+
+TEST(BuildTest, RefusesSharingThatMultipliesPathsOrDepth) {
+  v1::ModelSpec spec;
+  add(spec, "", "Sequential");
+  add(spec, "m0", "Sequential");
+  for (int i = 1; i < 30; ++i) {
+    add(spec, str_cat("m", i), "Sequential");
+    for (const char* child : {"a", "b"}) add(spec, str_cat("m", i, ".", child), "", str_cat("m", i - 1));
+  }
+  EXPECT_THAT(error_of(spec), HasSubstr("more than 20000 paths"));
+  v1::ModelSpec deep;
+  add(deep, "", "Sequential");
+  add(deep, "m0", "Sequential");
+  for (int i = 1; i < 70; ++i) {
+    add(deep, str_cat("m", i), "Sequential");
+    add(deep, str_cat("m", i, ".a"), "", str_cat("m", i - 1));
+  }
+  EXPECT_THAT(error_of(deep), HasSubstr("more than 64 segments"));
+}
+
+TEST(BuildTest, TiesTheParametersOfLayersToo) {
+  v1::ModelSpec spec = spec_of(kSimpleNet);
+  v1::ModuleSpec* tied = add(spec, "tied", "Graph");
+  tied->mutable_forward()->add_inputs()->set_name("x");
+  tied->mutable_forward()->add_outputs("x");
+  v1::ParameterSpec* w = tied->add_parameters();
+  w->set_name("w");
+  w->set_same_as("fc1.weight");
+  EXPECT_EQ(build_model(spec, {}).root->named_parameters().size(), 4);
+  w->set_same_as("fc1.wight");
+  EXPECT_THAT(error_of(spec), HasSubstr("tied.w: same_as 'fc1.wight' names no earlier parameter"));
+  w->set_same_as("fc1.weight");
+  w->add_shape(3);
+  EXPECT_THAT(error_of(spec), HasSubstr("tied.w: same_as stands alone"));
+}
+
+TEST(BuildTest, ReportsFaultsOfTreeLossAndOptimizerTogether) {
+  v1::ModelSpec spec = spec_of(kSimpleNet);
+  (*spec.mutable_modules(1)->mutable_attributes())["in_features"].set_int_value(-1);
+  (*spec.mutable_optimizer()->mutable_attributes())["momentom"].set_double_value(1);
+  (*spec.mutable_loss()->mutable_attributes())["reductoin"].set_string_value("sum");
+  spec.mutable_scheduler()->set_type("StepLRR");
+  const std::string message = error_of(spec);
+  EXPECT_THAT(message, HasSubstr("fc1: Linear: "));
+  EXPECT_THAT(message, HasSubstr("\n  loss: MSELoss: unknown attribute 'reductoin'"));
+  EXPECT_THAT(message, HasSubstr("optimizer: SGD: unknown attribute 'momentom'"));
+  EXPECT_THAT(message, HasSubstr("unknown scheduler type 'StepLRR'; did you mean 'StepLR'?"));
+}
+
+TEST(BuildTest, AnInitIsARuleOrATensor) {
+  v1::ModelSpec spec = spec_of(kSimpleNet);
+  v1::ParameterSpec* p = spec.mutable_modules(0)->add_parameters();
+  p->set_name("w");
+  p->mutable_init()->set_type("ones");
+  p->mutable_init()->mutable_value()->set_dtype(v1::DATA_TYPE_FLOAT32);
+  p->mutable_init()->mutable_value()->set_data(std::string(4, '\0'));
+  EXPECT_THAT(error_of(spec), HasSubstr("w: init: a rule or a tensor, not both"));
+  p->mutable_init()->clear_type();
+  EXPECT_EQ(build_model(spec, {}).root->named_parameters()[0].tensor.item<double>(), 0);
+}
+
 TEST(BuildTest, RefusesParametersOfHostileShapes) {
   v1::ModelSpec spec = spec_of(kSimpleNet);
   v1::ParameterSpec* p = spec.mutable_modules(0)->add_parameters();
@@ -123,7 +206,7 @@ TEST(BuildTest, ParametersOfAGraphAreInitialisedAndTied) {
           }
         }
       }
-      parameters { name: "v" same_as: "w" dtype: DATA_TYPE_FLOAT32 shape: 2 }
+      parameters { name: "v" same_as: "w" }
       buffers { name: "b" shape: 1 }
       forward {
         inputs { name: "x" }

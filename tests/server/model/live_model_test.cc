@@ -325,7 +325,7 @@ TEST_F(LiveModelTest, TapesAreBoundedAndExpire) {
   const auto status = in_turn(model, keep).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(status.message()), HasSubstr("--max_tapes"));
-  model->expire_tapes(TapeStore::Clock::now() + std::chrono::seconds(31));
+  model->expire(TapeStore::Clock::now() + std::chrono::seconds(31));
   EXPECT_EQ(model->tapes().size(), 0);
 }
 

@@ -16,7 +16,7 @@ class OnceGuardTest : public testing::Test {
  protected:
   std::string error_of(const ChangeId& id, absl::StatusCode code, OnceGuard::Clock::time_point now = {}) {
     try {
-      guard_.check(id, now);
+      guard_.check(id, "Step", now);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), code);
       return error.message();
@@ -28,43 +28,46 @@ class OnceGuardTest : public testing::Test {
 };
 
 TEST_F(OnceGuardTest, ARepeatedChangeGetsItsAnswer) {
-  EXPECT_EQ(guard_.check({"a", 1}), std::nullopt);
-  guard_.note({"a", 1}, "first");
-  EXPECT_THAT(guard_.check({"a", 1}), Optional(std::string("first")));
-  EXPECT_EQ(guard_.check({"b", 1}), std::nullopt) << "each client has numbers of its own";
-  EXPECT_EQ(guard_.check({"a", 5}), std::nullopt) << "a failed change leaves a gap";
+  EXPECT_EQ(guard_.check({"a", 1}, "Step"), std::nullopt);
+  guard_.note({"a", 1}, "Step", "first");
+  EXPECT_THAT(guard_.check({"a", 1}, "Step"), Optional(std::string("first")));
+  EXPECT_EQ(guard_.check({"b", 1}, "Step"), std::nullopt) << "each client has numbers of its own";
+  EXPECT_EQ(guard_.check({"a", 5}, "Step"), std::nullopt) << "a failed change leaves a gap";
 }
 
 TEST_F(OnceGuardTest, AChangeThatFailedMayBeSentAgain) {
-  EXPECT_EQ(guard_.check({"a", 1}), std::nullopt);
-  EXPECT_EQ(guard_.check({"a", 1}), std::nullopt);
+  EXPECT_EQ(guard_.check({"a", 1}, "Step"), std::nullopt);
+  EXPECT_EQ(guard_.check({"a", 1}, "Step"), std::nullopt);
 }
 
 TEST_F(OnceGuardTest, WhatIsNotRememberedIsRefused) {
-  guard_.note({"a", 7}, std::string(OnceGuard::kMaxAnswerBytes + 1, 'x'));
+  guard_.note({"a", 7}, "Step", std::nullopt);
   EXPECT_THAT(error_of({"a", 7}, absl::StatusCode::kFailedPrecondition), HasSubstr("too large to remember"));
   EXPECT_THAT(error_of({"a", 6}, absl::StatusCode::kFailedPrecondition),
               HasSubstr("6 was applied before; the client is at 7"));
-  EXPECT_THAT(error_of({"a", -1}, absl::StatusCode::kInvalidArgument), HasSubstr("counts from 1, got -1"));
-  EXPECT_THAT(error_of({"", 1}, absl::StatusCode::kInvalidArgument), HasSubstr("client_id"));
+}
+
+TEST_F(OnceGuardTest, ANumberIsOfOneMethod) {
+  guard_.note({"a", 1}, "SetTraining", "x");
+  EXPECT_THAT(error_of({"a", 1}, absl::StatusCode::kFailedPrecondition), HasSubstr("1 was a call of SetTraining"));
 }
 
 TEST_F(OnceGuardTest, UnnumberedChangesAreAlwaysMade) {
-  guard_.note({"a", 0}, "x");
-  EXPECT_EQ(guard_.check({"a", 0}), std::nullopt);
-  EXPECT_EQ(guard_.check({"", 0}), std::nullopt);
+  guard_.note({"a", 0}, "Step", "x");
+  EXPECT_EQ(guard_.check({"a", 0}, "Step"), std::nullopt);
+  EXPECT_EQ(guard_.check({"", 0}, "Step"), std::nullopt);
 }
 
 TEST_F(OnceGuardTest, ClientsAreForgottenAfterAnHourWhenThereAreTooMany) {
   const OnceGuard::Clock::time_point start{};
   for (size_t i = 0; i < OnceGuard::kMaxClients; ++i) {
-    guard_.note({str_cat("c", i), 1}, "x", start + std::chrono::seconds(i == 3 ? 0 : 1));
+    guard_.note({str_cat("c", i), 1}, "Step", "x", start + std::chrono::seconds(i == 3 ? 0 : 1));
   }
   EXPECT_THAT(error_of({"new", 1}, absl::StatusCode::kResourceExhausted, start + std::chrono::minutes(59)),
               HasSubstr("10000 clients"));
-  EXPECT_EQ(guard_.check({"new", 1}, start + std::chrono::hours(1)), std::nullopt);
-  EXPECT_EQ(guard_.check({"c3", 1}, start + std::chrono::hours(1)), std::nullopt) << "the oldest was forgotten";
-  EXPECT_THAT(guard_.check({"c4", 1}), Optional(std::string("x")));
+  EXPECT_EQ(guard_.check({"new", 1}, "Step", start + std::chrono::hours(1)), std::nullopt);
+  EXPECT_EQ(guard_.check({"c3", 1}, "Step", start + std::chrono::hours(1)), std::nullopt) << "the oldest was forgotten";
+  EXPECT_THAT(guard_.check({"c4", 1}, "Step"), Optional(std::string("x")));
 }
 
 }  // namespace

@@ -1,0 +1,348 @@
+// A call that fails leaves everything as it was; a call that does not says what it changed.
+
+#include <atomic>
+#include <future>
+#include <limits>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/autograd/meta.h"
+#include "core/base/cancel.h"
+#include "tests/server/model/model_fixture.h"
+
+namespace tapewire {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+Tensor values(std::initializer_list<int64_t> sizes) {
+  Tensor out = Tensor::empty(sizes);
+  float* data = out.mutable_data<float>();
+  for (int64_t i = 0; i < out.numel(); ++i) data[i] = static_cast<float>(i % 7) * 0.25f - 0.5f;
+  return out;
+}
+
+TrainStepArgs batch() { return {.inputs = {{"x", values({4, 10})}}, .targets = {{"", values({4, 1})}}}; }
+
+// BatchNorm1d(3) and no parameters besides its own.
+const char* const kNorm = R"pb(
+  modules { path: "" type: "Sequential" }
+  modules {
+    path: "bn"
+    type: "BatchNorm1d"
+    attributes {
+      key: "num_features"
+      value { int_value: 3 }
+    }
+  }
+  loss { type: "MSELoss" }
+  optimizer { type: "SGD" }
+)pb";
+
+class FailedCallTest : public ModelTest {
+ protected:
+  static std::vector<float> gradients(LiveModel& m) {
+    std::vector<float> out;
+    for (const NamedTensor& p : m.parameters()) {
+      if (!gradient(p.tensor).defined()) continue;
+      for (const float v : gradient(p.tensor).to_vector<float>()) out.push_back(v);
+    }
+    return out;
+  }
+  static std::string error_of(const absl::Status& status, absl::StatusCode code) {
+    EXPECT_EQ(status.code(), code) << status;
+    return std::string(status.message());
+  }
+};
+
+TEST_F(FailedCallTest, AFailedBackwardLeavesItsTape) {
+  const auto model = create(kSimpleNet);
+  std::shared_ptr<Tape> tape;
+  in_turn(model, [&](LiveModel& m) {
+    tape = m.forward({.inputs = {{"x", values({4, 10})}}, .keep_tape = true}).tape;
+    return 0;
+  }).value();
+  const Tensor bad = Tensor::full({4, 1}, kNan);
+  const auto failed = in_turn(model, [&](LiveModel& m) {
+    m.backward({.tape = tape, .output_grads = {{"", bad}}});
+    return 0;
+  });
+  EXPECT_THAT(error_of(failed.status(), absl::StatusCode::kFailedPrecondition), HasSubstr("nothing was changed"));
+  EXPECT_THAT(*in_turn(model, gradients), testing::IsEmpty());
+  EXPECT_TRUE(in_turn(model, [&](LiveModel& m) {
+                return m.backward({.tape = tape, .targets = {{"", values({4, 1})}}}).info.step;
+              }).ok());
+  EXPECT_EQ(model->tapes().size(), 0) << "used up";
+}
+
+TEST_F(FailedCallTest, UsedUpTapesCountNoMore) {
+  const auto model = create(kSimpleNet);
+  std::string id;
+  for (int64_t i = 0; i < 2 * model->settings().max_tapes; ++i) {
+    in_turn(model, [&](LiveModel& m) {
+      const auto tape = m.forward({.inputs = {{"x", values({4, 10})}}, .keep_tape = true}).tape;
+      id = tape->id;
+      m.backward({.tape = tape, .targets = {{"", values({4, 1})}}});
+      return 0;
+    }).value();
+  }
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_tapes{model=\"net\"} 0"));
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_tape_bytes{model=\"net\"} 0"));
+  try {
+    model->tapes().pin(id);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(error.message(), HasSubstr("a second time"));
+  }
+  model->release_tape(id);  // a client that tidies up gets no error
+}
+
+TEST_F(FailedCallTest, ATapeThatWasReleasedMeanwhileIsNotWalked) {
+  const auto model = create(kSimpleNet);
+  const auto status = in_turn(model, [](LiveModel& m) {
+                        const auto tape = m.forward({.inputs = {{"x", values({4, 10})}}, .keep_tape = true}).tape;
+                        m.release_tape(tape->id);
+                        m.backward({.tape = tape, .targets = {{"", values({4, 1})}}});
+                        return 0;
+                      }).status();
+  EXPECT_THAT(error_of(status, absl::StatusCode::kNotFound), HasSubstr("was released"));
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_tape_bytes{model=\"net\"} 0"));
+}
+
+TEST_F(FailedCallTest, AnAnswerThatCannotBeSentChangesNothing) {
+  const auto model = create(kSimpleNet);
+  TrainStepArgs args = batch();
+  args.return_outputs = true;
+  args.max_answer_bytes = 100;
+  EXPECT_THAT(error_of(in_turn(model, [&](LiveModel& m) { return m.train_step(args); }).status(),
+                       absl::StatusCode::kResourceExhausted),
+              HasSubstr("--max_message_bytes=100"));
+  EXPECT_EQ(model->info().step, 0);
+  EXPECT_THAT(*in_turn(model, gradients), testing::IsEmpty());
+  const auto forward = in_turn(model, [](LiveModel& m) {
+    return m.forward({.inputs = {{"x", values({4, 10})}}, .keep_tape = true, .max_answer_bytes = 100});
+  });
+  error_of(forward.status(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(model->tapes().size(), 0);
+}
+
+TEST_F(FailedCallTest, ACallThatRunsOutOfTimeKeepsNoTape) {
+  const auto model = create(kSimpleNet);
+  const auto status = in_turn(model, [](LiveModel& m) {
+                        CancelToken token;
+                        const CancelScope scope(&token);
+                        const HookHandle last =
+                            m.root().register_forward_hook([&token](Module&, const Args&, const Value&) {
+                              token.cancel();
+                              return std::optional<Value>();
+                            });
+                        m.forward({.inputs = {{"x", values({4, 10})}}, .keep_tape = true});
+                        return 0;
+                      }).status();
+  error_of(status, absl::StatusCode::kCancelled);
+  EXPECT_EQ(model->tapes().size(), 0);
+}
+
+TEST_F(FailedCallTest, AGraphOfOpsStopsBetweenThem) {
+  const auto model = create(R"pb(
+    modules {
+      path: ""
+      type: "Graph"
+      forward {
+        inputs { name: "x" }
+        calls {
+          op: "relu"
+          args { ref: "x" }
+          results: "y"
+        }
+        outputs: "y"
+      }
+    }
+  )pb");
+  const auto status = in_turn(model, [](LiveModel& m) {
+                        CancelToken token;
+                        const CancelScope scope(&token);
+                        const HookHandle first = m.root().register_forward_pre_hook([&token](Module&, const Args&) {
+                          token.cancel();
+                          return std::optional<Args>();
+                        });
+                        m.forward({.inputs = {{"x", values({4})}}});
+                        return 0;
+                      }).status();
+  error_of(status, absl::StatusCode::kCancelled);
+}
+
+TEST_F(FailedCallTest, ACancelledCreateLeavesNoModel) {
+  CancelToken token;
+  token.cancel();
+  const CancelScope scope(&token);
+  EXPECT_THROW(create(kSimpleNet), Error);
+  EXPECT_EQ(registry_.size(), 0);
+}
+
+TEST_F(FailedCallTest, ASkippedStepKeepsAccumulatedGradients) {
+  const auto model = create(str_cat(kSimpleNet, "runtime { on_nonfinite: NON_FINITE_SKIP }"));
+  TrainStepArgs args = batch();
+  args.accumulate_only = true;
+  in_turn(model, [&](LiveModel& m) { return m.train_step(args); }).value();
+  const std::vector<float> before = *in_turn(model, gradients);
+  args.targets[0].tensor = Tensor::full({4, 1}, kNan);
+  const auto skipped = in_turn(model, [&](LiveModel& m) { return m.train_step(args); }).value();
+  EXPECT_EQ(skipped.metrics.at("skipped"), 1);
+  EXPECT_EQ(*in_turn(model, gradients), before);
+  EXPECT_THAT(before, testing::SizeIs(61));
+}
+
+TEST_F(FailedCallTest, VersionsRiseWithBuffersToo) {
+  const auto model = create(kNorm);
+  const auto run = [&](bool training) {
+    return in_turn(model,
+                   [&](LiveModel& m) {
+                     return m.forward({.inputs = {{"", values({4, 3})}}, .training = training}).parameter_version;
+                   })
+        .value();
+  };
+  EXPECT_EQ(run(true), 1);
+  EXPECT_EQ(run(false), 1);
+  EXPECT_EQ(run(true), 2);
+  TrainStepArgs step{.inputs = {{"", values({4, 3})}}, .targets = {{"", values({4, 3})}}};
+  EXPECT_EQ(in_turn(model, [&](LiveModel& m) { return m.train_step(step).parameter_version; }).value(), 3)
+      << "once for a step, whatever it changes";
+}
+
+TEST_F(FailedCallTest, TheNormInAStepsAnswerIsTheTwoNorm) {
+  const auto norm = [&](const std::string& name, double type) {
+    TrainStepArgs args = batch();
+    args.step.clip = {.max_norm = 0.5, .norm_type = type};
+    return *in_turn(create(kSimpleNet, name), [&](LiveModel& m) { return m.train_step(args); }).value().grad_norm;
+  };
+  EXPECT_EQ(norm("a", 2), norm("b", 1));
+  EXPECT_EQ(norm("c", 2), norm("d", std::numeric_limits<double>::infinity()));
+}
+
+TEST_F(FailedCallTest, AccumulatingTakesNothingThatBelongsToAStep) {
+  TrainStepArgs args = batch();
+  args.accumulate_only = true;
+  args.step.clip.max_norm = 1;
+  const auto model = create(kSimpleNet);
+  EXPECT_THAT(error_of(in_turn(model, [&](LiveModel& m) { return m.train_step(args); }).status(),
+                       absl::StatusCode::kInvalidArgument),
+              HasSubstr("accumulate_only"));
+}
+
+TEST_F(FailedCallTest, AnEvaluationsLossIsTheMeanOverSamplesWhateverTheReduction) {
+  const auto loss = [&](const std::string& name, const std::string& reduction) {
+    const auto model =
+        create(str_cat(R"pb(modules { path: "" type: "Identity" })pb", "loss { type: 'MSELoss' attributes ",
+                       "{ key: 'reduction' value { string_value: '", reduction, "' } } }"),
+               name);
+    return in_turn(
+               model,
+               [](LiveModel& m) {
+                 Evaluation evaluation = m.begin_evaluation({"mse"}, nullptr);
+                 m.evaluate_batch(m.root(), {.inputs = {{"", values({4})}}, .targets = {{"", Tensor::full({4}, 0.25)}}},
+                                  evaluation);
+                 m.evaluate_batch(m.root(), {.inputs = {{"", values({2})}}, .targets = {{"", Tensor::full({2}, 1.0)}}},
+                                  evaluation);
+                 return evaluation.loss_sum / static_cast<double>(evaluation.samples);
+               })
+        .value();
+  };
+  EXPECT_NEAR(loss("mean", "mean"), loss("sum", "sum"), 1e-6);
+  const auto twice = in_turn(registry_.require("mean"), [](LiveModel& m) {
+    m.begin_evaluation({"mse", "mse"}, nullptr);
+    return 0;
+  });
+  EXPECT_THAT(error_of(twice.status(), absl::StatusCode::kInvalidArgument),
+              HasSubstr("metrics[1]: 'mse' is given twice"));
+}
+
+TEST_F(FailedCallTest, AModelThatDrawsInEvalModeTakesItsTurn) {
+  const char* const net = R"pb(
+    modules {
+      path: ""
+      type: "Graph"
+      forward {
+        inputs { name: "x" }
+        calls {
+          op: "dropout"
+          args { ref: "x" }
+          kwargs {
+            key: "training"
+            value { literal { bool_value: true } }
+          }
+          results: "y"
+        }
+        outputs: "y"
+      }
+    }
+  )pb";
+  const ForwardArgs infer{.inputs = {{"x", values({64})}}, .training = false};
+  EXPECT_FALSE(create(net)->reads_snapshot(infer));
+  EXPECT_TRUE(create(kSimpleNet, "plain")->reads_snapshot(infer));
+}
+
+TEST_F(FailedCallTest, OutputsMustBeWhatTheDefinitionSays) {
+  const auto model =
+      create(str_cat(kSimpleNet, "inputs { name: 'x' shape: [-1, 10] } outputs { name: 'y' shape: [-1, 2] }"));
+  const auto status =
+      in_turn(model, [](LiveModel& m) { return m.forward({.inputs = {{"x", values({4, 10})}}}); }).status();
+  EXPECT_THAT(error_of(status, absl::StatusCode::kInvalidArgument),
+              HasSubstr("outputs[0] 'y': the definition declares any type[-1, 2], the model put out float32[4, 1]"));
+}
+
+TEST_F(FailedCallTest, ANumberedCreateIsMadeOnceAndItsOldDeleteDoesNotUndoIt) {
+  const ChangeId id{"client", 5};
+  const auto made = registry_.create("net", spec_of(kSimpleNet), 1, false, id);
+  EXPECT_EQ(registry_.create("net", spec_of(kSimpleNet), 1, false, id), made);
+  try {
+    registry_.remove("net", {"client", 4});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), absl::StatusCode::kFailedPrecondition);
+  }
+  bool ended = false;
+  registry_.remove("net", {"client", 6}, [&] { ended = true; });
+  EXPECT_TRUE(ended) << "nothing ran";
+}
+
+TEST_F(FailedCallTest, DuplicatesOfACreateInFlightJoinIt) {
+  std::vector<std::future<std::shared_ptr<LiveModel>>> made;
+  for (int i = 0; i < 4; ++i) {
+    made.push_back(std::async(
+        std::launch::async, [this] { return registry_.create("net", spec_of(kSimpleNet), 1, false, {"client", 1}); }));
+  }
+  const std::shared_ptr<LiveModel> first = made[0].get();
+  for (size_t i = 1; i < made.size(); ++i) EXPECT_EQ(made[i].get(), first);
+}
+
+TEST_F(FailedCallTest, ADeleteWaitsForTheCallThatRuns) {
+  const auto model = create(kSimpleNet);
+  std::promise<void> begun, go, ended;
+  std::atomic<bool> done{false};
+  model->submit(
+      nullptr,
+      [&](LiveModel&) {
+        begun.set_value();
+        go.get_future().wait();
+        done = true;
+      },
+      [](const absl::Status&) {});
+  begun.get_future().wait();
+  bool done_before_the_answer = false;
+  registry_.remove("net", {}, [&] {
+    done_before_the_answer = done;
+    ended.set_value();
+  });
+  go.set_value();
+  ended.get_future().wait();
+  EXPECT_TRUE(done_before_the_answer);
+}
+
+}  // namespace
+}  // namespace tapewire
