@@ -50,8 +50,9 @@ void for_each_patch_row(const ConvShape& s, int64_t first_row, int64_t rows, con
 std::pair<int64_t, int64_t> seen(const ConvShape& s, int64_t shift) {
   const int64_t stride = s.stride[2];
   const int64_t limit = s.in[2] - shift;
-  const int64_t low = std::clamp<int64_t>((-shift + stride - 1) / stride, 0, s.out[2]);
-  const int64_t high = limit <= 0 ? 0 : std::min(s.out[2], (limit + stride - 1) / stride);
+  // Divisions that round up; the stride may be any positive number.
+  const int64_t low = shift >= 0 ? 0 : std::min(s.out[2], (-shift - 1) / stride + 1);
+  const int64_t high = limit <= 0 ? 0 : std::min(s.out[2], (limit - 1) / stride + 1);
   return {low, std::max(low, high)};
 }
 

@@ -12,6 +12,7 @@ namespace tapewire::kernels::simd {
 using VecF = float __attribute__((vector_size(32)));
 using VecD = double __attribute__((vector_size(32)));
 using VecI = int32_t __attribute__((vector_size(32)));
+using VecU = uint32_t __attribute__((vector_size(32)));
 using VecL = int64_t __attribute__((vector_size(32)));
 
 template <class T>
@@ -194,7 +195,8 @@ inline VecF exp(VecF x) {
 inline VecF log(VecF x) {
   const VecI tiny = x < splat(0x1p-126f);
   const VecF scaled = tiny ? x * splat(0x1p25f) : x;
-  VecI ix = bits(scaled) + (0x3f800000 - 0x3f3504f3);
+  // NaN wraps around.
+  VecI ix = reinterpret_cast<VecI>(reinterpret_cast<VecU>(scaled) + (0x3f800000u - 0x3f3504f3u));
   const VecI exponent = (ix >> 23) - 127 - (tiny & 25);
   ix = (ix & 0x007fffff) + 0x3f3504f3;
   const VecF f = from_bits(ix) - splat(1.0f);

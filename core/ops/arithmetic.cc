@@ -41,6 +41,12 @@ struct Add {
   }
 };
 
+// Integers wrap around.
+Scalar negated(const Scalar& x) {
+  if (x.is_float()) return -x.to<double>();
+  return static_cast<int64_t>(0 - static_cast<uint64_t>(x.to<int64_t>()));
+}
+
 struct Sub {
   using Attrs = AddAttrs;
   static constexpr auto name = "sub";
@@ -61,8 +67,7 @@ struct Sub {
     if (a.alpha == Scalar(1)) {
       kernels::binary(BinaryOp::kSub, in[0], in[1], out[0]);
     } else {
-      const Scalar minus = a.alpha.is_float() ? Scalar(-a.alpha.to<double>()) : Scalar(-a.alpha.to<int64_t>());
-      kernels::add_scaled(in[0], in[1], minus, out[0]);
+      kernels::add_scaled(in[0], in[1], negated(a.alpha), out[0]);
     }
   }
   static Tensors vjp(const Attrs& a, const Vjp& v) {

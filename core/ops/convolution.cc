@@ -101,16 +101,17 @@ Shape conv_output_sizes(std::string_view op, const ConvAttrs& a, Ints x, Ints w)
     int64_t window = 0;
     int64_t padded = 0;
     if (w[i + 2] < 1 || __builtin_mul_overflow(p.dilation[i], w[i + 2] - 1, &window) ||
+        __builtin_add_overflow(window, int64_t{1}, &window) ||
         __builtin_mul_overflow(p.padding[i], int64_t{2}, &padded) ||
         __builtin_add_overflow(padded, x[i + 2], &padded)) {
       fail(op, ": kernel size ", w[i + 2], ", dilation ", p.dilation[i], " and padding ", p.padding[i],
            " make no window");
     }
-    if (padded <= window) {
-      fail(op, ": Calculated padded input size per channel: ", padded, " at dimension ", i,
-           ". Kernel size: ", window + 1, ". Kernel size can't be greater than actual input size");
+    if (padded < window) {
+      fail(op, ": Calculated padded input size per channel: ", padded, " at dimension ", i, ". Kernel size: ", window,
+           ". Kernel size can't be greater than actual input size");
     }
-    out.push_back((padded - window - 1) / p.stride[i] + 1);
+    out.push_back((padded - window) / p.stride[i] + 1);
   }
   return out;
 }

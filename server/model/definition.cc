@@ -152,24 +152,6 @@ DType dtype_of(v1::DataType type, const std::string& path, std::vector<std::stri
   return DType::kFloat32;
 }
 
-v1::DataType data_type_of(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return v1::DATA_TYPE_FLOAT32;
-    case DType::kFloat64:
-      return v1::DATA_TYPE_FLOAT64;
-    case DType::kInt64:
-      return v1::DATA_TYPE_INT64;
-    case DType::kInt32:
-      return v1::DATA_TYPE_INT32;
-    case DType::kUInt8:
-      return v1::DATA_TYPE_UINT8;
-    case DType::kBool:
-      return v1::DATA_TYPE_BOOL;
-  }
-  return v1::DATA_TYPE_UNSPECIFIED;
-}
-
 Value to_value(const v1::Literal& literal, const DefinitionLimits& limits, const std::string& path,
                std::vector<std::string>& faults) {
   switch (literal.kind_case()) {
@@ -221,7 +203,7 @@ v1::Literal to_literal(const Value& value) {
   if (value.is_int()) out.set_int_value(value.integer());
   if (value.is_double()) out.set_double_value(value.real());
   if (value.is_string()) out.set_string_value(value.string());
-  if (value.is_dtype()) out.set_dtype(data_type_of(value.dtype()));
+  if (value.is_dtype()) out.set_dtype(codec::encode_dtype(value.dtype()));
   if (value.is_tuple()) {
     const bool ints = std::ranges::all_of(value.tuple(), [](const Value& v) { return v.is_int(); });
     for (const Value& item : value.tuple()) {

@@ -23,7 +23,6 @@ struct DefinitionLimits {
 };
 
 DType dtype_of(v1::DataType type, const std::string& path, std::vector<std::string>& faults);
-v1::DataType data_type_of(DType dtype);
 Value to_value(const v1::Literal& literal, const DefinitionLimits& limits, const std::string& path,
                std::vector<std::string>& faults);
 AttributeMap to_attributes(const google::protobuf::Map<std::string, v1::Literal>& attributes,

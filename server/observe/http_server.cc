@@ -4,8 +4,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <cstring>
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -25,6 +28,10 @@ struct Answer {
   std::string body;
 };
 
+// A connection that sends nothing holds a thread this long: it must not keep a probe of /healthz waiting.
+constexpr const char* kThreads = "8";
+constexpr const char* kRequestTimeoutMs = "2000";
+
 constexpr std::string_view kPlain = "text/plain; charset=utf-8";
 
 int send(mg_connection* connection, const Answer& answer, bool with_body) {
@@ -37,21 +44,53 @@ int send(mg_connection* connection, const Answer& answer, bool with_body) {
   return answer.code;
 }
 
-// Connects and hangs up.
-void knock(const HostPort& address) {
+struct FreeAddresses {
+  void operator()(addrinfo* found) const { freeaddrinfo(found); }
+};
+using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
+
+// getaddrinfo's code; 0 with what was found.
+int resolve(const HostPort& address, Addresses& out) {
   const bool bracketed = address.host.front() == '[';
   const std::string host = bracketed ? address.host.substr(1, address.host.size() - 2) : address.host;
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (getaddrinfo(host.c_str(), std::to_string(address.port).c_str(), &hints, &found) != 0) return;
+  const int code = getaddrinfo(host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+  if (code == 0) out.reset(found);
+  return code;
+}
+
+// Connects and hangs up.
+void knock(const HostPort& address) {
+  Addresses found;
+  if (resolve(address, found) != 0) return;
   const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd >= 0) {
-    // Whether it connects or not: mg_stop ends in any case, only later.
-    static_cast<void>(connect(fd, found->ai_addr, found->ai_addrlen));
-    close(fd);
+  if (fd < 0) return;
+  // Whether it connects or not: mg_stop ends in any case, only later.
+  static_cast<void>(connect(fd, found->ai_addr, found->ai_addrlen));
+  close(fd);
+}
+
+std::string lower_first(std::string text) {
+  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  return text;
+}
+
+// Why the address cannot be listened on, which CivetWeb does not tell; nothing if it can.
+std::optional<std::string> listen_fault(const HostPort& address) {
+  Addresses found;
+  if (const int code = resolve(address, found); code != 0) return lower_first(gai_strerror(code));
+  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return lower_first(std::strerror(errno));
+  const int yes = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  std::optional<std::string> fault;
+  if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 1) != 0) {
+    fault = lower_first(std::strerror(errno));
   }
-  freeaddrinfo(found);
+  close(fd);
+  return fault;
 }
 
 }  // namespace
@@ -81,8 +120,8 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::start(Options options) {
   std::unique_ptr<HttpServer> server(new HttpServer(std::move(options)));
   const std::string listen = to_string(server->options_.address);
   const std::vector<const char*> settings{
-      "listening_ports", listen.c_str(),      "num_threads", "2",    "request_timeout_ms",
-      "10000",           "linger_timeout_ms", "0",           nullptr};
+      "listening_ports", listen.c_str(),      "num_threads", kThreads, "request_timeout_ms",
+      kRequestTimeoutMs, "linger_timeout_ms", "0",           nullptr};
   mg_callbacks callbacks{};
   callbacks.begin_request = &HttpServer::handle;
   callbacks.log_message = &HttpServer::note;
@@ -92,7 +131,8 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::start(Options options) {
   server->context_ = mg_start2(&init, &error);
   if (server->context_ == nullptr) {
     const std::string why = server->last_message_.empty() ? text.c_str() : server->last_message_;
-    return absl::UnavailableError(str_cat("cannot listen on ", listen, ": ", why));
+    const std::optional<std::string> fault = listen_fault(server->options_.address);
+    return absl::UnavailableError(str_cat("cannot listen on ", listen, ": ", fault ? *fault : why));
   }
   mg_server_port port{};
   if (mg_get_server_ports(server->context_, 1, &port) < 1) return absl::InternalError("CivetWeb tells no port");

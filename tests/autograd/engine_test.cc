@@ -285,6 +285,7 @@ TEST(AccumulateTest, UnderCreateGraphTheyAreAddedOutOfPlace) {
   EXPECT_THAT(values(gradient(x)), ElementsAre(12));
   EXPECT_TRUE(gradient(x).requires_grad());
   EXPECT_THAT(values(grad({gradient(x)}, {x})[0]), ElementsAre(2));
+  set_gradient(x, {});  // its history leads back to x: a circle, as in PyTorch
 }
 
 TEST(AccumulateTest, SetGradientChecksDtypeAndSizes) {
@@ -465,6 +466,7 @@ TEST(GradModeTest, BackwardRecordsOnlyUnderCreateGraph) {
   backward(sum(y), {}, {.create_graph = true});
   EXPECT_THAT(modes, ElementsAre(false, true));
   EXPECT_TRUE(grad_enabled());
+  set_gradient(x, {});  // its history leads back to x
 }
 
 TEST(DetachTest, SharesStorageAndVersionButNotHistory) {

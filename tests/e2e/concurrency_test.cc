@@ -86,7 +86,7 @@ struct Network {
   client::Shape input;
   bool classes;  // targets are class numbers
 };
-const Network kNetworks[] = {{kSimpleNetText, {16, 10}, false}, {kConvNet, {16, 1, 8, 8}, true}};
+const Network kNetworks[] = {{kSimpleNet, {16, 10}, false}, {kConvNet, {16, 1, 8, 8}, true}};
 
 // Distinct for each model and step, and the same in each run.
 client::Batch batch_of(const Network& network, int model, int step) {
@@ -246,7 +246,7 @@ TEST_F(ConcurrencyTest, EightModelsTrainAtOnceAsTheyDoAloneWhileOneIsWatched) {
 
 TEST_F(ConcurrencyTest, ManyClientsOfOneModelLoseNoStep) {
   const client::Client first = connect();
-  ASSERT_TRUE(first.create_model("shared", definition(kSimpleNetText)).ok());
+  ASSERT_TRUE(first.create_model("shared", definition(kSimpleNet)).ok());
   constexpr int kClients = 6;
   std::atomic<int> answered{0};
   std::vector<std::thread> clients;
@@ -281,7 +281,7 @@ TEST_F(ConcurrencyTest, ModelsComeAndGoUnderTraffic) {
       const client::Client client = connect();
       const std::string name = str_cat("m", c % 2);
       for (int round = 0; round < 10; ++round) {
-        const absl::StatusCode created = client.create_model(name, definition(kSimpleNetText)).status().code();
+        const absl::StatusCode created = client.create_model(name, definition(kSimpleNet)).status().code();
         EXPECT_THAT(created, testing::AnyOf(absl::StatusCode::kOk, absl::StatusCode::kAlreadyExists));
         v1::TrainStepRequest request;
         request.set_model(name);

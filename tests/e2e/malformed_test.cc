@@ -11,7 +11,7 @@ using testing::HasSubstr;
 // Requests that no good client sends. Each gets its code and a message that says where and what; the server serves on.
 class MalformedTest : public ServerTest {
  protected:
-  MalformedTest() { EXPECT_TRUE(client_.create_model("net", definition(kSimpleNetText)).ok()); }
+  MalformedTest() { EXPECT_TRUE(client_.create_model("net", definition(kSimpleNet)).ok()); }
   ~MalformedTest() override {
     // Nothing was lost, and nothing was made.
     EXPECT_EQ(client_.list_models()->size(), 1);
@@ -39,7 +39,7 @@ class MalformedTest : public ServerTest {
     EXPECT_LT(status.message().size(), 4096u) << "fits into a trailer";
   }
 
-  static v1::ModelSpec simplenet() { return definition(kSimpleNetText); }
+  static v1::ModelSpec simplenet() { return definition(kSimpleNet); }
 
   client::Client client_ = connect();
 };

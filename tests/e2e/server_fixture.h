@@ -12,71 +12,9 @@
 #include "core/tensor/allocator.h"
 #include "server/rpc/backend.h"
 #include "server/rpc/rpc_server.h"
+#include "tests/server/simplenet.h"
 
 namespace tapewire {
-
-/// fc1 Linear(10, 5), relu, fc2 Linear(5, 1); MSE; SGD with momentum.
-inline const char* const kSimpleNetText = R"pb(
-  modules {
-    path: ""
-    type: "Graph"
-    forward {
-      inputs { name: "x" }
-      calls {
-        module: "fc1"
-        args { ref: "x" }
-        results: "h"
-      }
-      calls {
-        op: "relu"
-        args { ref: "h" }
-        results: "a"
-      }
-      calls {
-        module: "fc2"
-        args { ref: "a" }
-        results: "y"
-      }
-      outputs: "y"
-    }
-  }
-  modules {
-    path: "fc1"
-    type: "Linear"
-    attributes {
-      key: "in_features"
-      value { int_value: 10 }
-    }
-    attributes {
-      key: "out_features"
-      value { int_value: 5 }
-    }
-  }
-  modules {
-    path: "fc2"
-    type: "Linear"
-    attributes {
-      key: "in_features"
-      value { int_value: 5 }
-    }
-    attributes {
-      key: "out_features"
-      value { int_value: 1 }
-    }
-  }
-  loss { type: "MSELoss" }
-  optimizer {
-    type: "SGD"
-    attributes {
-      key: "lr"
-      value { double_value: 0.05 }
-    }
-    attributes {
-      key: "momentum"
-      value { double_value: 0.9 }
-    }
-  }
-)pb";
 
 inline v1::ModelSpec definition(const std::string& text) {
   auto spec = client::parse_definition(text, client::DefinitionFormat::kText, "test");

@@ -12,10 +12,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-TrainStepArgs batch() {
-  return {.inputs = {{"x", Tensor::full({4, 10}, 0.5)}}, .targets = {{"", Tensor::full({4, 1}, 3.0)}}};
-}
-
 class ModelHooksTest : public ModelTest {
  protected:
   // The hub outlives the models.

@@ -19,15 +19,6 @@ using testing::HasSubstr;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-Tensor values(std::initializer_list<int64_t> sizes) {
-  Tensor out = Tensor::empty(sizes);
-  float* data = out.mutable_data<float>();
-  for (int64_t i = 0; i < out.numel(); ++i) data[i] = static_cast<float>(i % 7) * 0.25f - 0.5f;
-  return out;
-}
-
-TrainStepArgs batch() { return {.inputs = {{"x", values({4, 10})}}, .targets = {{"", values({4, 1})}}}; }
-
 // BatchNorm1d(3) and no parameters besides its own.
 const char* const kNorm = R"pb(
   modules { path: "" type: "Sequential" }
@@ -63,7 +54,7 @@ TEST_F(FailedCallTest, AFailedBackwardLeavesItsTape) {
   const auto model = create(kSimpleNet);
   std::shared_ptr<Tape> tape;
   in_turn(model, [&](LiveModel& m) {
-    tape = m.forward({.inputs = {{"x", values({4, 10})}}, .keep_tape = true}).tape;
+    tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
     return 0;
   }).value();
   const Tensor bad = Tensor::full({4, 1}, kNan);
@@ -74,7 +65,7 @@ TEST_F(FailedCallTest, AFailedBackwardLeavesItsTape) {
   EXPECT_THAT(error_of(failed.status(), absl::StatusCode::kFailedPrecondition), HasSubstr("nothing was changed"));
   EXPECT_THAT(*in_turn(model, gradients), testing::IsEmpty());
   EXPECT_TRUE(in_turn(model, [&](LiveModel& m) {
-                return m.backward({.tape = tape, .targets = {{"", values({4, 1})}}}).info.step;
+                return m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}}).info.step;
               }).ok());
   EXPECT_EQ(model->tapes().size(), 0) << "used up";
 }
@@ -84,9 +75,9 @@ TEST_F(FailedCallTest, UsedUpTapesCountNoMore) {
   std::string id;
   for (int64_t i = 0; i < 2 * model->settings().max_tapes; ++i) {
     in_turn(model, [&](LiveModel& m) {
-      const auto tape = m.forward({.inputs = {{"x", values({4, 10})}}, .keep_tape = true}).tape;
+      const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
       id = tape->id;
-      m.backward({.tape = tape, .targets = {{"", values({4, 1})}}});
+      m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
       return 0;
     }).value();
   }
@@ -105,9 +96,9 @@ TEST_F(FailedCallTest, UsedUpTapesCountNoMore) {
 TEST_F(FailedCallTest, ATapeThatWasReleasedMeanwhileIsNotWalked) {
   const auto model = create(kSimpleNet);
   const auto status = in_turn(model, [](LiveModel& m) {
-                        const auto tape = m.forward({.inputs = {{"x", values({4, 10})}}, .keep_tape = true}).tape;
+                        const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
                         m.release_tape(tape->id);
-                        m.backward({.tape = tape, .targets = {{"", values({4, 1})}}});
+                        m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
                         return 0;
                       }).status();
   EXPECT_THAT(error_of(status, absl::StatusCode::kNotFound), HasSubstr("was released"));
@@ -125,7 +116,7 @@ TEST_F(FailedCallTest, AnAnswerThatCannotBeSentChangesNothing) {
   EXPECT_EQ(model->info().step, 0);
   EXPECT_THAT(*in_turn(model, gradients), testing::IsEmpty());
   const auto forward = in_turn(model, [](LiveModel& m) {
-    return m.forward({.inputs = {{"x", values({4, 10})}}, .keep_tape = true, .max_answer_bytes = 100});
+    return m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true, .max_answer_bytes = 100});
   });
   error_of(forward.status(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(model->tapes().size(), 0);
@@ -141,7 +132,7 @@ TEST_F(FailedCallTest, ACallThatRunsOutOfTimeKeepsNoTape) {
                               token.cancel();
                               return std::optional<Value>();
                             });
-                        m.forward({.inputs = {{"x", values({4, 10})}}, .keep_tape = true});
+                        m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true});
                         return 0;
                       }).status();
   error_of(status, absl::StatusCode::kCancelled);
@@ -171,7 +162,7 @@ TEST_F(FailedCallTest, AGraphOfOpsStopsBetweenThem) {
                           token.cancel();
                           return std::optional<Args>();
                         });
-                        m.forward({.inputs = {{"x", values({4})}}});
+                        m.forward({.inputs = {{"x", ramp({4})}}});
                         return 0;
                       }).status();
   error_of(status, absl::StatusCode::kCancelled);
@@ -203,14 +194,14 @@ TEST_F(FailedCallTest, VersionsRiseWithBuffersToo) {
   const auto run = [&](bool training) {
     return in_turn(model,
                    [&](LiveModel& m) {
-                     return m.forward({.inputs = {{"", values({4, 3})}}, .training = training}).parameter_version;
+                     return m.forward({.inputs = {{"", ramp({4, 3})}}, .training = training}).parameter_version;
                    })
         .value();
   };
   EXPECT_EQ(run(true), 1);
   EXPECT_EQ(run(false), 1);
   EXPECT_EQ(run(true), 2);
-  TrainStepArgs step{.inputs = {{"", values({4, 3})}}, .targets = {{"", values({4, 3})}}};
+  TrainStepArgs step{.inputs = {{"", ramp({4, 3})}}, .targets = {{"", ramp({4, 3})}}};
   EXPECT_EQ(in_turn(model, [&](LiveModel& m) { return m.train_step(step).parameter_version; }).value(), 3)
       << "once for a step, whatever it changes";
 }
@@ -245,9 +236,9 @@ TEST_F(FailedCallTest, AnEvaluationsLossIsTheMeanOverSamplesWhateverTheReduction
                model,
                [](LiveModel& m) {
                  Evaluation evaluation = m.begin_evaluation({"mse"}, nullptr);
-                 m.evaluate_batch(m.root(), {.inputs = {{"", values({4})}}, .targets = {{"", Tensor::full({4}, 0.25)}}},
+                 m.evaluate_batch(m.root(), {.inputs = {{"", ramp({4})}}, .targets = {{"", Tensor::full({4}, 0.25)}}},
                                   evaluation);
-                 m.evaluate_batch(m.root(), {.inputs = {{"", values({2})}}, .targets = {{"", Tensor::full({2}, 1.0)}}},
+                 m.evaluate_batch(m.root(), {.inputs = {{"", ramp({2})}}, .targets = {{"", Tensor::full({2}, 1.0)}}},
                                   evaluation);
                  return evaluation.loss_sum / static_cast<double>(evaluation.samples);
                })
@@ -282,7 +273,7 @@ TEST_F(FailedCallTest, AModelThatDrawsInEvalModeTakesItsTurn) {
       }
     }
   )pb";
-  const ForwardArgs infer{.inputs = {{"x", values({64})}}, .training = false};
+  const ForwardArgs infer{.inputs = {{"x", ramp({64})}}, .training = false};
   EXPECT_FALSE(create(net)->reads_snapshot(infer));
   EXPECT_TRUE(create(kSimpleNet, "plain")->reads_snapshot(infer));
 }
@@ -291,7 +282,7 @@ TEST_F(FailedCallTest, OutputsMustBeWhatTheDefinitionSays) {
   const auto model =
       create(str_cat(kSimpleNet, "inputs { name: 'x' shape: [-1, 10] } outputs { name: 'y' shape: [-1, 2] }"));
   const auto status =
-      in_turn(model, [](LiveModel& m) { return m.forward({.inputs = {{"x", values({4, 10})}}}); }).status();
+      in_turn(model, [](LiveModel& m) { return m.forward({.inputs = {{"x", ramp({4, 10})}}}); }).status();
   EXPECT_THAT(error_of(status, absl::StatusCode::kInvalidArgument),
               HasSubstr("outputs[0] 'y': the definition declares any type[-1, 2], the model put out float32[4, 1]"));
 }

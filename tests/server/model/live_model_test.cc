@@ -20,13 +20,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
-Tensor ramp(std::initializer_list<int64_t> sizes) {
-  Tensor out = Tensor::empty(sizes);
-  float* data = out.mutable_data<float>();
-  for (int64_t i = 0; i < out.numel(); ++i) data[i] = static_cast<float>(i % 7) * 0.25f - 0.5f;
-  return out;
-}
-
 std::vector<float> weights(LiveModel& model) {
   std::vector<float> out;
   for (const NamedTensor& p : model.root().named_parameters()) {
@@ -34,8 +27,6 @@ std::vector<float> weights(LiveModel& model) {
   }
   return out;
 }
-
-TrainStepArgs batch() { return {.inputs = {{"x", ramp({4, 10})}}, .targets = {{"", ramp({4, 1})}}}; }
 
 class LiveModelTest : public ModelTest {};
 

@@ -8,6 +8,7 @@
 
 #include "google/protobuf/text_format.h"
 #include "server/model/model_registry.h"
+#include "tests/server/simplenet.h"
 
 namespace tapewire {
 
@@ -17,68 +18,16 @@ inline v1::ModelSpec spec_of(const std::string& text) {
   return spec;
 }
 
-/// fc1 Linear(10, 5), relu, fc2 Linear(5, 1); MSE; SGD.
-inline const char* const kSimpleNet = R"pb(
-  modules {
-    path: ""
-    type: "Graph"
-    forward {
-      inputs { name: "x" }
-      calls {
-        module: "fc1"
-        args { ref: "x" }
-        results: "h"
-      }
-      calls {
-        op: "relu"
-        args { ref: "h" }
-        results: "a"
-      }
-      calls {
-        module: "fc2"
-        args { ref: "a" }
-        results: "y"
-      }
-      outputs: "y"
-    }
-  }
-  modules {
-    path: "fc1"
-    type: "Linear"
-    attributes {
-      key: "in_features"
-      value { int_value: 10 }
-    }
-    attributes {
-      key: "out_features"
-      value { int_value: 5 }
-    }
-  }
-  modules {
-    path: "fc2"
-    type: "Linear"
-    attributes {
-      key: "in_features"
-      value { int_value: 5 }
-    }
-    attributes {
-      key: "out_features"
-      value { int_value: 1 }
-    }
-  }
-  loss { type: "MSELoss" }
-  optimizer {
-    type: "SGD"
-    attributes {
-      key: "lr"
-      value { double_value: 0.1 }
-    }
-    attributes {
-      key: "momentum"
-      value { double_value: 0.9 }
-    }
-  }
-)pb";
+/// Small numbers of either sign.
+inline Tensor ramp(std::initializer_list<int64_t> sizes) {
+  Tensor out = Tensor::empty(sizes);
+  float* data = out.mutable_data<float>();
+  for (int64_t i = 0; i < out.numel(); ++i) data[i] = static_cast<float>(i % 7) * 0.25f - 0.5f;
+  return out;
+}
+
+/// A batch of kSimpleNet.
+inline TrainStepArgs batch() { return {.inputs = {{"x", ramp({4, 10})}}, .targets = {{"", ramp({4, 1})}}}; }
 
 /// A registry over a pool of two permits, and calls that wait for their turn.
 class ModelTest : public testing::Test {
