@@ -2,7 +2,7 @@
 
 usage: check_source.py [root]     prints "file:line: fault" and exits with 1 if there is any
 
-The rules are those of docs/architecture: imports point one way, and the engine knows nothing of the wire.
+The rules are those of docs/contributing.md: imports point one way, and the engine knows nothing of the wire.
 """
 
 import re

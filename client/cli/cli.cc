@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <exception>
-#include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/checks.h"
 #include "client/cli/exit.h"
 #include "client/cli/format.h"
 #include "client/cli/session.h"
@@ -17,10 +19,10 @@ namespace {
 constexpr const char* kFooter = R"(
 Exit codes:
   0    done
-  1    the server refused or failed, or the result is not what was asked for
+  1    the server refused (a faulty definition, too) or failed, or the result is not what was asked for
   2    wrong usage
   3    the server cannot be reached, is draining, or the connection was lost
-  4    a definition or data file cannot be read or is malformed
+  4    a definition or data file cannot be read or parsed
   130  interrupted)";
 
 void report(const Session& session, const Exit& exit) {
@@ -35,15 +37,50 @@ void report(const Session& session, const Exit& exit) {
   session.console.err() << '\n';
 }
 
+/// "tapewire hooks add", as far as the command line names commands.
+std::string command_of(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app.get_name() : absl::StrCat(app.get_name(), " ", command_of(*chosen[0]));
+}
+
+/// What is wrong with the command line, in our words where CLI11 has none that help.
+std::string usage_fault(const CLI::App& app, const CLI::ParseError& error) {
+  const std::string command = command_of(app);
+  const std::string see = absl::StrCat("; see ", command, " --help");
+  const std::vector<std::string> rest = app.remaining(true);
+  if (!rest.empty()) {
+    if (rest[0].starts_with('-')) return absl::StrCat("unknown option '", rest[0], "'", see);
+    if (error.get_name() == "RequiredError") {
+      // After "tapewire hooks" it is the command "hooks bogus" that is not there.
+      const std::string outer = command.substr(std::min(command.size(), app.get_name().size() + 1));
+      return absl::StrCat("unknown command '", outer, outer.empty() ? "" : " ", rest[0], "'", see);
+    }
+    return absl::StrCat("unexpected argument '", rest[0], "'", see);
+  }
+  if (error.get_name() == "RequiredError") {
+    const std::string what = error.what();
+    return absl::StrCat(what.starts_with("A subcommand") ? "a command is required" : what, see);
+  }
+  return error.what();
+}
+
 int parse_and_run(CLI::App& app, Session& session, const std::vector<std::string>& arguments) {
   try {
     // CLI11 takes them from the back.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::Success& asked) {  // --help, --version
+    app.exit(asked, session.console.out(), session.console.err());
+    return static_cast<int>(ExitCode::kOk);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error, session.console.out(), session.console.err()) == 0 ? static_cast<int>(ExitCode::kOk)
-                                                                              : static_cast<int>(ExitCode::kUsage);
+    // CLI11 sets flags only once the whole line is right.
+    session.json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+    report(session, Exit(ExitCode::kUsage, absl::StatusCode::kInvalidArgument, usage_fault(app, error)));
+    return static_cast<int>(ExitCode::kUsage);
   }
   try {
+    if (const absl::Status status = check_server(session.server); !status.ok()) {
+      fail_usage(absl::StrCat("--server: ", std::string(status.message())));
+    }
     session.command();
     session.out().flush();
     return static_cast<int>(ExitCode::kOk);
@@ -74,8 +111,7 @@ int run_cli(const std::vector<std::string>& arguments, const Console& console) {
   app.add_option("--server", session.server, "Address of the server, HOST:PORT or unix:PATH")
       ->envname("TAPEWIRE_SERVER")
       ->capture_default_str();
-  app.add_option("--timeout", session.timeout, "Seconds that a call may take (default: no limit)")
-      ->check(CLI::PositiveNumber);
+  app.add_option("--timeout", session.timeout, "Seconds that a call may take (default: no limit)")->check(above_zero());
   app.add_flag("--json", session.json, "Print JSON, one value a line, for scripts");
   app.footer(kFooter);
   app.get_formatter()->column_width(34);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/checks.h"
 #include "client/cli/exit.h"
 
 namespace tapewire::client {
@@ -26,11 +27,11 @@ void add_data_options(CLI::App& command, DataOptions& options) {
       ->capture_default_str()
       ->group(group);
   command.add_option("--std", options.std, "Then divided by this")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str()
       ->group(group);
   command.add_option("--target-columns", options.target_columns, "Of a .csv file, the last that are targets")
-      ->check(CLI::NonNegativeNumber)
+      ->check(zero_or_more())
       ->capture_default_str()
       ->group(group);
   command.add_flag("--class-targets", options.class_targets, "The last column of a .csv file is a class")->group(group);

@@ -5,10 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/cli/checks.h"
 #include "client/cli/data_options.h"
 #include "client/cli/evaluation.h"
 #include "client/cli/exit.h"
 #include "client/cli/format.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/session.h"
 
 namespace tapewire::client {
@@ -27,13 +29,18 @@ void eval(const Session& session, const EvalArgs& args) {
   const Dataset data = load_or_exit(args.source, Split::kTest, args.data);
   if (!data.targets) fail_usage("evaluating needs targets");
   const Client client = session.connect();
-  const v1::Model model = from_server(client.get_model(args.model));
   ProgressLine progress(session.console);
   const auto sent = [&](int64_t count) {
+    InterruptGuard::check();
     if (progress.due()) progress.draw(args.model, static_cast<double>(count) / static_cast<double>(data.size()));
   };
   const auto metrics = args.metrics.empty() ? default_metrics(data) : args.metrics;
-  const v1::EvaluateResponse result = evaluate_all(client, model, data, args.batch, metrics, sent);
+  v1::EvaluateResponse result;
+  run_interruptible([&client] { client.cancel_calls(); },
+                    [&] {
+                      const v1::Model model = from_server(client.get_model(args.model));
+                      result = evaluate_all(client, model, data, args.batch, metrics, sent);
+                    });
   progress.clear();
   if (session.json) {
     session.print(to_json(result));
@@ -55,7 +62,7 @@ void add_eval_command(CLI::App& app, Session& session) {
   CLI::App& command = *app.add_subcommand("eval", "Loss and metrics of a model on data");
   const auto args = std::make_shared<EvalArgs>();
   command.add_option("MODEL", args->model, "The model")->required();
-  command.add_option("--batch", args->batch, "Samples a message")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--batch", args->batch, "Samples a message")->check(above_zero())->capture_default_str();
   command.add_option("--metric", args->metrics, "Metrics (default: accuracy for classes)")
       ->delimiter(',')
       ->allow_extra_args(false);

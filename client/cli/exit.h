@@ -12,10 +12,10 @@ namespace tapewire::client {
 /// What scripts can rely on; repeated in --help and client/README.md.
 enum class ExitCode : int {
   kOk = 0,
-  kFailed = 1,        // the server refused the call or failed in it, or a result is not what was asked for
-  kUsage = 2,         // the command line
-  kUnreachable = 3,   // no server there, it is draining, or the connection was lost
-  kBadInput = 4,      // a definition or data file cannot be read or is malformed
+  kFailed = 1,       // the server refused (a faulty definition, too) or failed, or the result is not what was asked for
+  kUsage = 2,        // the command line
+  kUnreachable = 3,  // no server there, it is draining, or the connection was lost
+  kBadInput = 4,     // a definition or data file cannot be read or parsed
   kInterrupted = 130  // by a signal
 };
 

@@ -7,8 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/cli/checks.h"
 #include "client/cli/exit.h"
 #include "client/cli/format.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/session.h"
 #include "client/cpp/tensor.h"
 
@@ -26,7 +28,6 @@ const std::map<std::string, v1::HookKind> kKinds{
 };
 const std::map<std::string, v1::SlowWatcher> kSlow{
     {"drop", v1::SLOW_WATCHER_DROP_OLDEST},
-    {"block", v1::SLOW_WATCHER_BLOCK},
     {"fail", v1::SLOW_WATCHER_FAIL},
 };
 
@@ -127,6 +128,12 @@ std::string range_text(const v1::TensorStats& stats) {
   return text;
 }
 
+void print_header(const Session& session) {
+  std::vector<std::string> headers;
+  for (const auto& column : kEventColumns) headers.push_back(column.header);
+  session.out() << session.console.paint(Colour::kBold, table_row(kEventColumns, headers)) << '\n';
+}
+
 void print_event(const Session& session, const v1::HookEvent& event) {
   for (const auto& tensor : event.tensors()) {
     std::vector<std::string> cells{absl::StrCat(event.step()), event.path().empty() ? "(root)" : event.path(),
@@ -146,19 +153,7 @@ void print_event(const Session& session, const v1::HookEvent& event) {
   }
 }
 
-void watch(const Session& session, const WatchArgs& args) {
-  v1::WatchHooksRequest request;
-  request.set_model(args.model);
-  for (const auto& id : args.hooks) request.add_hook_ids(id);
-  request.set_buffer_events(args.buffer);
-  request.set_slow_watcher(kSlow.at(args.slow));
-  const Client client = session.connect();
-  HookWatcher watcher = client.watch_hooks(request);
-  if (!session.json) {
-    std::vector<std::string> headers;
-    for (const auto& column : kEventColumns) headers.push_back(column.header);
-    session.out() << session.console.paint(Colour::kBold, table_row(kEventColumns, headers)) << std::endl;
-  }
+void print_events(const Session& session, const WatchArgs& args, HookWatcher& watcher) {
   int64_t dropped = 0;
   for (int64_t seen = 0; args.count == 0 || seen < args.count; ++seen) {
     const auto event = from_server(watcher.next());
@@ -166,6 +161,7 @@ void watch(const Session& session, const WatchArgs& args) {
     if (session.json) {
       session.print(to_json(*event));
     } else {
+      if (seen == 0) print_header(session);
       print_event(session, *event);
       if (event->dropped() > dropped) {
         session.console.err() << "tapewire: " << event->dropped() - dropped
@@ -175,6 +171,17 @@ void watch(const Session& session, const WatchArgs& args) {
     }
     session.out().flush();
   }
+}
+
+void watch(const Session& session, const WatchArgs& args) {
+  v1::WatchHooksRequest request;
+  request.set_model(args.model);
+  for (const auto& id : args.hooks) request.add_hook_ids(id);
+  request.set_buffer_events(args.buffer);
+  request.set_slow_watcher(kSlow.at(args.slow));
+  const Client client = session.connect();
+  HookWatcher watcher = client.watch_hooks(request);
+  run_interruptible([&watcher] { watcher.cancel(); }, [&] { print_events(session, args, watcher); });
 }
 
 void remove(const Session& session, const std::string& model, const std::vector<std::string>& ids) {
@@ -202,15 +209,14 @@ void add_hooks_command(CLI::App& app, Session& session) {
   adding.add_option("--kind", args->kind, "When it fires")
       ->check(CLI::IsMember(names_of(kKinds)))
       ->capture_default_str();
-  adding.add_option("--histogram", args->histogram_bins, "Also a histogram of this many bins")
-      ->check(CLI::PositiveNumber);
+  adding.add_option("--histogram", args->histogram_bins, "Also a histogram of this many bins")->check(above_zero());
   adding.add_flag("--tensor", args->tensor, "Also the whole tensors (seen with watch --json)");
   adding.add_option("--max-tensor-bytes", args->max_tensor_bytes, "Larger tensors come without their data")
-      ->check(CLI::PositiveNumber);
-  adding.add_option("--every", args->every, "Every n-th step")->check(CLI::PositiveNumber)->capture_default_str();
+      ->check(above_zero());
+  adding.add_option("--every", args->every, "Every n-th step")->check(above_zero())->capture_default_str();
   adding.add_flag("--prepend", args->prepend, "Before the hooks that are there");
   adding.add_option("--lease", args->lease, "Seconds until it ends by itself (default: until removed)")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   adding.callback([&session, args] { session.command = [&session, args] { add(session, *args); }; });
 
   CLI::App& listing = *hooks.add_subcommand("list", "The hooks of a model");
@@ -223,11 +229,10 @@ void add_hooks_command(CLI::App& app, Session& session) {
   watching.add_option("MODEL", watched->model, "The model")->required();
   watching.add_option("--hook", watched->hooks, "Only this hook id, may be repeated (default: all of the model)")
       ->allow_extra_args(false);
-  watching.add_option("--count", watched->count, "Stop after this many events")->check(CLI::PositiveNumber);
+  watching.add_option("--count", watched->count, "Stop after this many events")->check(above_zero());
   watching.add_option("--buffer", watched->buffer, "Events that the server keeps for a slow watcher")
-      ->check(CLI::PositiveNumber);
-  watching
-      .add_option("--slow", watched->slow, "What a slow watcher meets: drop the oldest events, block the model, fail")
+      ->check(above_zero());
+  watching.add_option("--slow", watched->slow, "What a slow watcher meets: drop the oldest events, fail")
       ->check(CLI::IsMember(names_of(kSlow)))
       ->capture_default_str();
   watching.callback([&session, watched] { session.command = [&session, watched] { watch(session, *watched); }; });

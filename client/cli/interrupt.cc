@@ -1,6 +1,10 @@
 #include "client/cli/interrupt.h"
 
+#include <chrono>
+#include <condition_variable>
 #include <csignal>
+#include <mutex>
+#include <thread>
 
 #include "client/cli/exit.h"
 
@@ -32,6 +36,28 @@ bool InterruptGuard::interrupted() { return signalled != 0; }
 
 void InterruptGuard::check() {
   if (interrupted()) throw Exit(ExitCode::kInterrupted, absl::StatusCode::kCancelled, "interrupted");
+}
+
+void run_interruptible(const std::function<void()>& cancel, const std::function<void()>& work) {
+  // How soon a signal is noticed.
+  constexpr std::chrono::milliseconds kPoll(20);
+  const InterruptGuard guard;
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  const std::jthread canceller([&](const std::stop_token& stop) {
+    std::unique_lock lock(mutex);
+    while (!stop.stop_requested()) {
+      changed.wait_for(lock, stop, kPoll, [] { return false; });
+      if (InterruptGuard::interrupted()) cancel();
+    }
+  });
+  try {
+    work();
+  } catch (const Exit&) {
+    InterruptGuard::check();
+    throw;
+  }
+  InterruptGuard::check();
 }
 
 }  // namespace tapewire::client

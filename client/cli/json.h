@@ -6,11 +6,11 @@
 
 namespace tapewire::client {
 
-using Json = nlohmann::ordered_json;
+/// Its keys are sorted, so that the same answer prints the same.
+using Json = nlohmann::json;
 
 /// A message for scripts: fields by their proto names, defaults included (but unset messages and optionals left out),
-/// 64-bit integers as numbers, enums by name, times as RFC 3339, durations
-/// in seconds, a Tensor's data as a flat
+/// 64-bit integers as numbers, enums by name, times as RFC 3339, durations in seconds, a Tensor's data as a flat
 /// list of numbers. Not-a-number and infinities become null, since JSON has none.
 Json to_json(const google::protobuf::Message& message);
 

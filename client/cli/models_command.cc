@@ -67,7 +67,7 @@ void show(const Session& session, const std::string& name, bool definition) {
   const Client client = session.connect();
   const v1::Model model = from_server(client.get_model(name));
   if (definition) {
-    session.out() << definition_text(model.spec());
+    session.out() << (session.json ? definition_json(model.spec()) + "\n" : definition_text(model.spec()));
     return;
   }
   const v1::DescribeModelResponse description = from_server(client.describe_model(name));

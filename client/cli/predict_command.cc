@@ -7,11 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "client/cli/checks.h"
 #include "client/cli/data_options.h"
 #include "client/cli/digits.h"
 #include "client/cli/evaluation.h"
 #include "client/cli/exit.h"
 #include "client/cli/format.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/prediction.h"
 #include "client/cli/session.h"
 #include "client/cpp/tensor.h"
@@ -35,6 +37,7 @@ std::vector<Prediction> predict_rows(const Client& client, const v1::Model& mode
                                      std::span<const int64_t> rows) {
   std::vector<Prediction> all;
   for (size_t at = 0; at < rows.size(); at += kBatch) {
+    InterruptGuard::check();
     const auto some = rows.subspan(at, std::min(kBatch, rows.size() - at));
     const auto answer =
         from_server(client.infer(model.name(), named(input_name(model), gather_rows(data.inputs, some))));
@@ -93,7 +96,6 @@ void print_classes(const Session& session, std::span<const int64_t> rows, std::s
 
 void show_images(const Session& session, const Dataset& data, std::span<const int64_t> rows,
                  std::span<const Prediction> predictions, std::span<const int64_t> labels) {
-  if (!data.pixels) fail_usage("--show draws images; this data holds none");
   std::vector<std::string> captions;
   for (size_t i = 0; i < rows.size(); ++i) {
     std::string caption = absl::StrFormat("%d  %.1f%%", predictions[i].best, predictions[i].probability * 100);
@@ -106,6 +108,7 @@ void show_images(const Session& session, const Dataset& data, std::span<const in
 void predict(const Session& session, const PredictArgs& args) {
   check_source(args.source, "", false);
   const Dataset data = load_or_exit(args.source, Split::kTest, args.data);
+  if (args.show > 0 && !data.pixels) fail_usage("--show draws images; this data has none");
   const int64_t wanted = std::max(args.count, args.show);
   const int64_t count = std::min(wanted, data.size() - args.start);
   if (count <= 0) fail_usage(absl::StrCat("--start ", args.start, ": the data holds ", data.size(), " samples"));
@@ -113,8 +116,12 @@ void predict(const Session& session, const PredictArgs& args) {
   std::iota(rows.begin(), rows.end(), args.start);
 
   const Client client = session.connect();
-  const v1::Model model = from_server(client.get_model(args.model));
-  const std::vector<Prediction> predictions = predict_rows(client, model, data, rows);
+  std::vector<Prediction> predictions;
+  run_interruptible([&client] { client.cancel_calls(); },
+                    [&] {
+                      const v1::Model model = from_server(client.get_model(args.model));
+                      predictions = predict_rows(client, model, data, rows);
+                    });
   const bool classes = !args.raw && predictions[0].output.size() > 1 && (!data.targets || data.has_classes());
   v1::Tensor label_tensor;
   std::span<const int64_t> labels;
@@ -141,10 +148,10 @@ void add_predict_command(CLI::App& app, Session& session) {
   CLI::App& command = *app.add_subcommand("predict", "Run a model on samples and show what it says");
   const auto args = std::make_shared<PredictArgs>();
   command.add_option("MODEL", args->model, "The model")->required();
-  command.add_option("--start", args->start, "First sample")->check(CLI::NonNegativeNumber)->capture_default_str();
-  command.add_option("--count", args->count, "Samples")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--start", args->start, "First sample")->check(zero_or_more())->capture_default_str();
+  command.add_option("--count", args->count, "Samples")->check(above_zero())->capture_default_str();
   command.add_option("--show", args->show, "Draw this many images with their predictions, instead of the table")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   command.add_flag("--raw", args->raw, "The output as it is, not as classes");
   add_source_options(command, args->source, "", "Input");
   add_data_options(command, args->data);

@@ -1,6 +1,7 @@
 #include <memory>
 #include <optional>
 
+#include "client/cli/checks.h"
 #include "client/cli/data_options.h"
 #include "client/cli/exit.h"
 #include "client/cli/interrupt.h"
@@ -36,12 +37,9 @@ void add_train_command(CLI::App& app, Session& session) {
   CLI::App& command = *app.add_subcommand("train", "Train a model over one stream of steps; a line an epoch");
   const auto args = std::make_shared<TrainArgs>();
   command.add_option("MODEL", args->model, "The model")->required();
-  command.add_option("--epochs", args->epochs, "Passes over the data")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command.add_option("--batch", args->batch, "Samples a step")->check(CLI::PositiveNumber)->capture_default_str();
-  command.add_option("--lr", args->learning_rate, "Learning rate instead of the definition's")
-      ->check(CLI::PositiveNumber);
+  command.add_option("--epochs", args->epochs, "Passes over the data")->check(above_zero())->capture_default_str();
+  command.add_option("--batch", args->batch, "Samples a step")->check(above_zero())->capture_default_str();
+  command.add_option("--lr", args->learning_rate, "Learning rate instead of the definition's")->check(above_zero());
   command
       .add_option(
           "--lr-schedule", args->schedule,
@@ -49,10 +47,10 @@ void add_train_command(CLI::App& app, Session& session) {
           "over the run")
       ->check(CLI::IsMember({"definition", "linear"}))
       ->capture_default_str();
-  command.add_option("--clip-norm", args->clip_norm, "Clip the gradient to this norm")->check(CLI::PositiveNumber);
+  command.add_option("--clip-norm", args->clip_norm, "Clip the gradient to this norm")->check(above_zero());
   command.add_option("--seed", args->seed, "Of the order of the samples")->capture_default_str();
   command.add_option("--in-flight", args->in_flight, "Steps sent ahead of their answers")
-      ->check(CLI::Range(1, 64))
+      ->check(between(1, 64))
       ->capture_default_str();
   command
       .add_option("--watch", args->watch,

@@ -59,11 +59,6 @@ Trainer::Trainer(const Session& session, const TrainArgs& args, const Client& cl
 
 void Trainer::run() {
   const auto start = Clock::now();
-  if (!session_.json) {
-    std::vector<std::string> headers;
-    for (const auto& column : columns_) headers.push_back(column.header);
-    session_.out() << session_.console.paint(Colour::kBold, table_row(columns_, headers)) << std::endl;
-  }
   for (int number = 0; number < args_.epochs; ++number) {
     Epoch epoch;
     epoch.number = number;
@@ -139,7 +134,15 @@ std::optional<v1::EvaluateResponse> Trainer::evaluate(Epoch& epoch) {
   return evaluate_all(client_, model_, *eval_, std::max<int64_t>(args_.batch, 256), metrics_, sent);
 }
 
+void Trainer::print_header() {
+  if (std::exchange(header_printed_, true)) return;
+  std::vector<std::string> headers;
+  for (const auto& column : columns_) headers.push_back(column.header);
+  session_.out() << session_.console.paint(Colour::kBold, table_row(columns_, headers)) << std::endl;
+}
+
 void Trainer::draw(const Epoch& epoch, double fraction) {
+  if (!session_.json) print_header();
   std::vector<std::string> cells{absl::StrCat(epoch.number + 1, "/", args_.epochs),
                                  absl::StrFormat("%.4f", epoch.mean_loss())};
   cells.resize(columns_.size() - 1 - args_.watch.size());
@@ -157,6 +160,7 @@ void Trainer::report(const Epoch& epoch, const std::optional<v1::EvaluateRespons
     report_json(epoch, evaluation, norms);
     return;
   }
+  print_header();
   std::vector<std::string> cells{absl::StrCat(epoch.number + 1), absl::StrFormat("%.4f", epoch.mean_loss())};
   if (evaluation && metrics_.empty()) cells.push_back(absl::StrFormat("%.4f", evaluation->loss()));
   for (const auto& metric : metrics_) {

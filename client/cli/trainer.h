@@ -57,6 +57,8 @@ class Trainer {
   v1::TrainStepRequest make_step(const Epoch& epoch, int64_t index, std::span<const int64_t> rows) const;
   void take(Epoch& epoch, const v1::TrainStepResponse& answer);
   std::optional<v1::EvaluateResponse> evaluate(Epoch& epoch);
+  /// Once, with the first row.
+  void print_header();
   void draw(const Epoch& epoch, double fraction);
   void report(const Epoch& epoch, const std::optional<v1::EvaluateResponse>& evaluation);
   void report_json(const Epoch& epoch, const std::optional<v1::EvaluateResponse>& evaluation,
@@ -75,6 +77,7 @@ class Trainer {
   TrainStream stream_;
   std::optional<GradientWatch> watch_;
   std::vector<Column> columns_;
+  bool header_printed_ = false;
   v1::StepInfo last_;
 };
 

@@ -63,6 +63,22 @@ Client::Connection::Connection(std::string address, std::shared_ptr<grpc::Channe
       hooks_(channel_),
       server_(channel_) {}
 
+Client::Connection::Call::Call(Connection& connection, absl::Time deadline) : connection_(connection) {
+  if (deadline != absl::InfiniteFuture()) context_.set_deadline(absl::ToChronoTime(deadline));
+  const std::lock_guard lock(connection_.calls_mutex_);
+  connection_.calls_.insert(&context_);
+}
+
+Client::Connection::Call::~Call() {
+  const std::lock_guard lock(connection_.calls_mutex_);
+  connection_.calls_.erase(&context_);
+}
+
+void Client::Connection::cancel_calls() {
+  const std::lock_guard lock(calls_mutex_);
+  for (grpc::ClientContext* context : calls_) context->TryCancel();
+}
+
 Client::Connection::Turn& Client::Connection::turn_of(const std::string& model) {
   const std::lock_guard lock(turns_mutex_);
   return turns_[model];
@@ -90,6 +106,7 @@ Client Client::on_channel(std::shared_ptr<grpc::Channel> channel, const std::str
 
 const std::string& Client::address() const { return connection_->address(); }
 const std::string& Client::client_id() const { return connection_->client_id(); }
+void Client::cancel_calls() const { connection_->cancel_calls(); }
 
 // Models
 
@@ -252,10 +269,9 @@ absl::StatusOr<v1::EvaluateResponse> Client::evaluate(const std::string& model, 
                                                       const std::function<std::optional<Batch>()>& next,
                                                       const CallOptions& options) const {
   // Not retried: the batches are given once.
-  grpc::ClientContext context;
-  Connection::set_deadline(context, connection_->deadline(options));
+  Connection::Call call(*connection_, connection_->deadline(options));
   v1::EvaluateResponse response;
-  const auto writer = connection_->autograd().Evaluate(&context, &response);
+  const auto writer = connection_->autograd().Evaluate(call.context(), &response);
   v1::EvaluateRequest request;
   request.set_model(model);
   for (const auto& metric : evaluate.metrics) request.add_metrics(metric);

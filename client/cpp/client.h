@@ -85,6 +85,10 @@ class Client {
   const std::string& address() const;
   const std::string& client_id() const;
 
+  /// Ends the calls that are under way, from any thread: they fail with CANCELLED. Streams have a cancel() of their
+  /// own.
+  void cancel_calls() const;
+
   // Models
 
   absl::StatusOr<v1::Model> create_model(const std::string& name, const v1::ModelSpec& spec,

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -36,19 +37,31 @@ class Client::Connection {
   absl::Time deadline(const CallOptions& options) const {
     return absl::Now() + options.timeout.value_or(options_.timeout);
   }
-  static void set_deadline(grpc::ClientContext& context, absl::Time deadline) {
-    if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
-  }
+
+  /// The context of one call, which cancel_calls reaches while it lives.
+  class Call {
+   public:
+    Call(Connection& connection, absl::Time deadline);
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call();
+
+    grpc::ClientContext* context() { return &context_; }
+
+   private:
+    Connection& connection_;
+    grpc::ClientContext context_;
+  };
+  void cancel_calls();
 
   /// `attempt(context)` until it is OK, fails with something other than UNAVAILABLE, or has been tried max_attempts
   /// times.
   template <class Attempt>
-  absl::Status retry(absl::Time deadline, const Attempt& attempt) const {
+  absl::Status retry(absl::Time deadline, const Attempt& attempt) {
     absl::Duration pause = absl::Milliseconds(100);
     for (int tried = 1;; ++tried) {
-      grpc::ClientContext context;
-      set_deadline(context, deadline);
-      const absl::Status status = attempt(&context);
+      Call call(*this, deadline);
+      const absl::Status status = attempt(call.context());
       if (!absl::IsUnavailable(status) || tried >= options_.max_attempts || absl::Now() + pause >= deadline) {
         return status;
       }
@@ -61,7 +74,7 @@ class Client::Connection {
   template <class Stub, class Request, class Response>
   absl::StatusOr<Response> call(Stub& stub,
                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                                const Request& request, absl::Time deadline) const {
+                                const Request& request, absl::Time deadline) {
     Response response;
     const absl::Status status = retry(deadline, [&](grpc::ClientContext* context) {
       response.Clear();
@@ -75,11 +88,10 @@ class Client::Connection {
   template <class Stub, class Request, class Response>
   absl::StatusOr<Response> call_once(Stub& stub,
                                      grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                                     const Request& request, const CallOptions& options) const {
-    grpc::ClientContext context;
-    set_deadline(context, deadline(options));
+                                     const Request& request, const CallOptions& options) {
+    Call call(*this, deadline(options));
     Response response;
-    const absl::Status status = to_status((stub.*method)(&context, request, &response));
+    const absl::Status status = to_status((stub.*method)(call.context(), request, &response));
     if (!status.ok()) return status;
     return response;
   }
@@ -113,6 +125,9 @@ class Client::Connection {
   v1::AutogradService::Stub autograd_;
   v1::HookService::Stub hooks_;
   v1::ServerService::Stub server_;
+
+  std::mutex calls_mutex_;
+  std::set<grpc::ClientContext*> calls_;
 
   std::mutex turns_mutex_;
   std::map<std::string, Turn> turns_;  // nodes stay where they are; never erased, so that numbers are not used twice

@@ -109,4 +109,13 @@ std::string definition_text(const v1::ModelSpec& spec) {
   return text;
 }
 
+std::string definition_json(const v1::ModelSpec& spec) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  // Only a google.protobuf.Any could fail, and a definition has none.
+  static_cast<void>(google::protobuf::util::MessageToJsonString(spec, &text, options));
+  return nlohmann::json::parse(text).dump();
+}
+
 }  // namespace tapewire::client

@@ -21,5 +21,7 @@ absl::StatusOr<v1::ModelSpec> read_definition(const std::string& path);
 
 /// The text form that parse_definition reads back.
 std::string definition_text(const v1::ModelSpec& spec);
+/// The JSON form, on one line without a newline; keys are sorted.
+std::string definition_json(const v1::ModelSpec& spec);
 
 }  // namespace tapewire::client

@@ -68,29 +68,13 @@ void knock(const HostPort& address) {
   const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return;
   // Whether it connects or not: mg_stop ends in any case, only later.
-  static_cast<void>(connect(fd, found->ai_addr, found->ai_addrlen));
+  [[maybe_unused]] const int connected = connect(fd, found->ai_addr, found->ai_addrlen);
   close(fd);
 }
 
 std::string lower_first(std::string text) {
   if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
   return text;
-}
-
-// Why the address cannot be listened on, which CivetWeb does not tell; nothing if it can.
-std::optional<std::string> listen_fault(const HostPort& address) {
-  Addresses found;
-  if (const int code = resolve(address, found); code != 0) return lower_first(gai_strerror(code));
-  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return lower_first(std::strerror(errno));
-  const int yes = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  std::optional<std::string> fault;
-  if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 1) != 0) {
-    fault = lower_first(std::strerror(errno));
-  }
-  close(fd);
-  return fault;
 }
 
 }  // namespace
@@ -115,6 +99,21 @@ absl::StatusOr<HostPort> parse_host_port(const std::string& text) {
 }
 
 std::string to_string(const HostPort& address) { return str_cat(address.host, ":", address.port); }
+
+std::optional<std::string> listen_fault(const HostPort& address) {
+  Addresses found;
+  if (const int code = resolve(address, found); code != 0) return lower_first(gai_strerror(code));
+  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return lower_first(std::strerror(errno));
+  const int yes = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  std::optional<std::string> fault;
+  if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 1) != 0) {
+    fault = lower_first(std::strerror(errno));
+  }
+  close(fd);
+  return fault;
+}
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::start(Options options) {
   std::unique_ptr<HttpServer> server(new HttpServer(std::move(options)));

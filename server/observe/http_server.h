@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,9 @@ struct HostPort {
 /// INVALID_ARGUMENT says what is wrong with `text`.
 absl::StatusOr<HostPort> parse_host_port(const std::string& text);
 std::string to_string(const HostPort& address);
+/// Why the address cannot be listened on ("address already in use"), which servers' libraries do not tell; nothing if
+/// it can.
+std::optional<std::string> listen_fault(const HostPort& address);
 
 /// Serves GET and HEAD of /metrics, /healthz (200 while the process lives) and /readyz (503 unless ready) until
 /// destroyed.

@@ -44,6 +44,9 @@ RpcServer::RpcServer(const Environment& environment) : environment_(environment)
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& address, const Environment& environment,
                                                             std::vector<std::unique_ptr<grpc::Service>> services) {
+  if (const auto fault = listen_fault(address)) {
+    return absl::UnavailableError(str_cat("cannot listen on ", to_string(address), ": ", *fault));
+  }
   std::unique_ptr<RpcServer> server(new RpcServer(environment));
   server->services_ = std::move(services);
   grpc::EnableDefaultHealthCheckService(true);

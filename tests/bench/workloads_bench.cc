@@ -1,4 +1,4 @@
-// The workloads of the performance page that this version can build, in process, and the overhead of one op.
+// Whole networks, in process, and the overhead of one op.
 
 #include <benchmark/benchmark.h>
 

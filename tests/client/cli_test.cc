@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "absl/time/clock.h"
 #include "client/cpp/client.h"
 #include "tests/client/fake/fake_server.h"
 
@@ -19,7 +20,22 @@ namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
+
+/// Raises SIGINT once a command listens for it: before, it would end the process.
+void interrupt_the_command() {
+  const auto listens = [] {
+    struct sigaction action{};
+    return sigaction(SIGINT, nullptr, &action) == 0 && action.sa_handler != SIG_DFL;
+  };
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (!listens() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
+  ASSERT_TRUE(listens());
+  absl::SleepFor(absl::Milliseconds(50));  // to be in the middle of a call
+  std::raise(SIGINT);
+}
 
 /// Runs commands against a fake server; a folder with a data file goes with the test.
 class CliTest : public testing::Test {
@@ -76,6 +92,68 @@ TEST_F(CliTest, WrongUsageIsTwo) {
   EXPECT_EQ(run({"hooks", "add", "net", "fc1", "--kind", "sideways"}), 2);
 }
 
+TEST_F(CliTest, UsageErrorsSayWhatIsWrongAndWhereToLook) {
+  EXPECT_EQ(run({"bogus"}), 2);
+  EXPECT_EQ(err(), "tapewire: unknown command 'bogus'; see tapewire --help\n");
+  EXPECT_EQ(run({"models", "bogus"}), 2);
+  EXPECT_EQ(err(), "tapewire: unknown command 'models bogus'; see tapewire models --help\n");
+  EXPECT_EQ(run({"models"}), 2);
+  EXPECT_EQ(err(), "tapewire: a command is required; see tapewire models --help\n");
+  EXPECT_EQ(run({"train"}), 2);
+  EXPECT_EQ(err(), "tapewire: MODEL is required; see tapewire train --help\n");
+  EXPECT_EQ(run({"status", "now"}), 2);
+  EXPECT_EQ(err(), "tapewire: unexpected argument 'now'; see tapewire status --help\n");
+  EXPECT_EQ(run({"status", "--verbose"}), 2);
+  EXPECT_EQ(err(), "tapewire: unknown option '--verbose'; see tapewire status --help\n");
+}
+
+TEST_F(CliTest, NumbersOutOfRangeAreUsageErrors) {
+  const auto fault = [this](std::vector<std::string> arguments) {
+    EXPECT_EQ(run(std::move(arguments)), 2);
+    return err();
+  };
+  EXPECT_EQ(fault({"train", "net", "--epochs", "0"}), "tapewire: --epochs: expects a number above 0, got 0\n");
+  EXPECT_EQ(fault({"train", "net", "--lr", "fast"}), "tapewire: --lr: expects a number above 0, got fast\n");
+  EXPECT_EQ(fault({"train", "net", "--lr", "nan"}), "tapewire: --lr: expects a number above 0, got nan\n");
+  EXPECT_EQ(fault({"train", "net", "--in-flight", "65"}),
+            "tapewire: --in-flight: expects a number from 1 to 64, got 65\n");
+  EXPECT_EQ(fault({"predict", "net", "--start", "-1"}), "tapewire: --start: expects a number from 0 on, got -1\n");
+}
+
+TEST_F(CliTest, UsageErrorsAreJsonIfAsked) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--json", "bogus"},
+                                                    {"train", "net", "--epochs", "0", "--json"},
+                                                    {"--json", "train"}}) {
+    EXPECT_EQ(run(arguments), 2);
+    const json error = json::parse(err())["error"];
+    EXPECT_EQ(error["code"], "INVALID_ARGUMENT");
+    EXPECT_THAT(error["message"].get<std::string>(), Not(IsEmpty()));
+  }
+}
+
+TEST_F(CliTest, AnAddressThatIsNoneIsAUsageError) {
+  const auto fault = [this](const std::string& server) {
+    err_.str("");
+    EXPECT_EQ(run_cli({"status", "--server", server}, Console(out_, err_, false, false, 80)), 2) << server;
+    return err();
+  };
+  EXPECT_EQ(fault("127.0.0.1:99999"),
+            "tapewire: --server: expects HOST:PORT or unix:PATH, got '127.0.0.1:99999': the port is a number from 1 to "
+            "65535\n");
+  for (const char* server : {"localhost:0", "localhost:", "localhost:grpc", "localhost:+80"}) {
+    EXPECT_THAT(fault(server), HasSubstr("the port is a number from 1 to 65535"));
+  }
+  EXPECT_THAT(fault("localhost"), HasSubstr("there is no port"));
+  EXPECT_THAT(fault(":8001"), HasSubstr("there is no host"));
+  EXPECT_THAT(fault("::1:8001"), HasSubstr("brackets"));
+  EXPECT_THAT(fault("unix:"), HasSubstr("there is no path"));
+  const auto reach = [this](const std::string& server) {
+    return run_cli({"status", "--server", server}, Console(out_, err_, false, false, 80));
+  };
+  EXPECT_EQ(reach("[::1]:1"), 3);
+  EXPECT_EQ(reach("unix:" + folder_ + "/no.sock"), 3);
+}
+
 TEST_F(CliTest, AServerThatIsNotThereIsThree) {
   EXPECT_EQ(run_cli({"status", "--server", "127.0.0.1:1"}, Console(out_, err_, false, false, 80)), 3);
   EXPECT_THAT(err(), HasSubstr("cannot connect to 127.0.0.1:1"));
@@ -114,6 +192,8 @@ TEST_F(CliTest, ModelsAreCreatedListedShownAndDeleted) {
   EXPECT_THAT(out(), AllOf(HasSubstr("(fc1): Linear"), HasSubstr("fc1.weight"), HasSubstr("[3, 2]")));
   EXPECT_EQ(run({"models", "show", "net", "--definition"}), 0);
   EXPECT_THAT(out(), HasSubstr("type: \"Linear\""));
+  EXPECT_EQ(run({"models", "show", "net", "--definition", "--json"}), 0);
+  EXPECT_EQ(json_lines().at(0)["modules"][0]["type"], "Linear");
   EXPECT_EQ(run({"models", "delete", "net"}), 0);
   EXPECT_FALSE(server_.has_model("net"));
 }
@@ -160,6 +240,7 @@ TEST_F(CliTest, AFailedStepEndsTrainingAndTakesItsHooksAway) {
   server_.fail_train_at(2, absl::InvalidArgumentError("fc1: linear expects input [*, 3], got [1, 2]"));
   EXPECT_EQ(run({"train", "net", "--data", data_, "--class-targets", "--batch", "1", "--watch", "fc1"}), 1);
   EXPECT_THAT(err(), HasSubstr("fc1: linear expects input"));
+  EXPECT_THAT(out(), IsEmpty());  // no row, no header
   EXPECT_EQ(server_.hook_count(), 0u);
 }
 
@@ -173,6 +254,20 @@ TEST_F(CliTest, AnInterruptEndsTrainingAndTakesItsHooksAway) {
   interrupter.join();
   EXPECT_EQ(code, 130);
   EXPECT_EQ(server_.hook_count(), 0u);
+}
+
+TEST_F(CliTest, AnInterruptEndsEvalAndPredictWhileTheServerWorks) {
+  server_.add_model("net");
+  server_.delay("Evaluate", absl::Seconds(3));
+  server_.delay("Forward", absl::Seconds(3));
+  for (const char* command : {"eval", "predict"}) {
+    const auto start = absl::Now();
+    std::thread interrupter(interrupt_the_command);
+    EXPECT_EQ(run({command, "net", "--data", data_, "--class-targets"}), 130);
+    interrupter.join();
+    EXPECT_EQ(err(), "tapewire: interrupted\n");
+    EXPECT_LT(absl::Now() - start, absl::Seconds(2)) << "waited for the answer";
+  }
 }
 
 TEST_F(CliTest, EvalPrintsMetrics) {
@@ -211,6 +306,22 @@ TEST_F(CliTest, PredictDrawsImages) {
   EXPECT_THAT(out(), HasSubstr("@@@@@@@@"));
 }
 
+TEST_F(CliTest, ShowNeedsImages) {
+  server_.add_model("net");
+  EXPECT_EQ(run({"predict", "net", "--data", data_, "--show", "1"}), 2);
+  EXPECT_EQ(err(), "tapewire: --show draws images; this data has none\n");
+}
+
+TEST_F(CliTest, AnInterruptEndsAWatchThatSeesNothing) {
+  std::thread interrupter(interrupt_the_command);
+  EXPECT_EQ(run({"hooks", "watch", "net"}), 130);
+  interrupter.join();
+  EXPECT_EQ(err(), "tapewire: interrupted\n");
+  EXPECT_THAT(out(), IsEmpty());  // no event, no header
+}
+
+TEST_F(CliTest, SlowWatchersAreWhatTheServerServes) { EXPECT_EQ(run({"hooks", "watch", "net", "--slow", "block"}), 2); }
+
 TEST_F(CliTest, HooksAreAddedListedWatchedAndRemoved) {
   ASSERT_EQ(run({"hooks", "add", "net", "fc1", "--kind", "backward"}), 0) << err();
   EXPECT_EQ(out(), "hook-0  on fc1\n");
@@ -232,6 +343,7 @@ TEST_F(CliTest, StatusIsAHealthCheck) {
   EXPECT_THAT(out(), AllOf(HasSubstr("serving"), HasSubstr("1.2.3"), HasSubstr("3.0 MiB"), HasSubstr("--max_models")));
   EXPECT_EQ(run({"status", "--json"}), 0);
   EXPECT_EQ(json_lines().at(0)["serving"], true);
+  EXPECT_THAT(out(), HasSubstr(R"("limits":{"max_hooks":100,"max_models":64,"max_queue":256})"));
   server_.set_serving(false);
   EXPECT_EQ(run({"status"}), 1);
   EXPECT_THAT(out(), HasSubstr("not serving"));

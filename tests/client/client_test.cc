@@ -159,6 +159,19 @@ TEST_F(ClientTest, ACallThatTakesTooLongRunsOutOfTime) {
   EXPECT_TRUE(client_.get_model("a").ok());
 }
 
+TEST_F(ClientTest, CallsUnderWayCanBeCancelled) {
+  server_.delay("GetModel", absl::Seconds(2));
+  server_.add_model("a");
+  std::thread canceller([this] {
+    absl::SleepFor(absl::Milliseconds(100));
+    client_.cancel_calls();
+  });
+  EXPECT_EQ(client_.get_model("a").status().code(), absl::StatusCode::kCancelled);
+  canceller.join();
+  server_.delay("GetModel", absl::ZeroDuration());
+  EXPECT_TRUE(client_.get_model("a").ok());
+}
+
 TEST_F(ClientTest, ConcurrentStepsArriveInTheOrderOfTheirNumbers) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {

@@ -10,6 +10,7 @@ namespace tapewire::client {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 std::string error_of(const std::string& text, DefinitionFormat format) {
@@ -80,6 +81,18 @@ TEST(DefinitionTest, TextIsReadBack) {
   spec.add_modules()->set_type("Linear");
   EXPECT_EQ(parse_definition(definition_text(spec), DefinitionFormat::kText, "net")->SerializeAsString(),
             spec.SerializeAsString());
+}
+
+TEST(DefinitionTest, JsonIsReadBack) {
+  for (const char* path : {"client/examples/mnist/mnist.txtpb", "client/examples/simplenet/simplenet.txtpb"}) {
+    const auto spec = read_definition(path);
+    ASSERT_TRUE(spec.ok()) << spec.status();
+    const std::string text = definition_json(*spec);
+    EXPECT_THAT(text, Not(HasSubstr("\n")));
+    const auto again = parse_definition(text, DefinitionFormat::kJson, "net");
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(definition_text(*again), definition_text(*spec));
+  }
 }
 
 TEST(DefinitionTest, TheExamplesAreWellFormed) {

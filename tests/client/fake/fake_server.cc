@@ -350,6 +350,8 @@ class FakeServer::Services : public v1::ModelService::Service,
     if (auto status = enter("GetServerInfo"); !status.ok()) return status;
     response->set_version("1.2.3");
     (*response->mutable_limits())["max_models"] = 64;
+    (*response->mutable_limits())["max_queue"] = 256;
+    (*response->mutable_limits())["max_hooks"] = 100;
     response->set_tensor_bytes(3 << 20);
     return grpc::Status::OK;
   }

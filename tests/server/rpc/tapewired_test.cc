@@ -361,10 +361,10 @@ TEST(TapewiredTest, ATakenPortIsTold) {
   Tapewired grpc({"--grpc_address=" + first.grpc_address, "--http_address=127.0.0.1:0"});
   EXPECT_EQ(grpc.read_rest(), "");
   EXPECT_EQ(grpc.exit_code(), 1);
-  EXPECT_THAT(grpc.errors(), HasSubstr(first.grpc_address));
+  EXPECT_THAT(grpc.errors(), HasSubstr("cannot listen on " + first.grpc_address + ": address already in use"));
   Tapewired http({"--grpc_address=127.0.0.1:0", "--http_address=" + first.http_address});
   EXPECT_EQ(http.exit_code(), 1);
-  EXPECT_THAT(http.errors(), HasSubstr(first.http_address));
+  EXPECT_THAT(http.errors(), HasSubstr("cannot listen on " + first.http_address + ": address already in use"));
 }
 
 }  // namespace

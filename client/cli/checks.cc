@@ -1,0 +1,57 @@
+#include "client/cli/checks.h"
+
+#include <functional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace tapewire::client {
+namespace {
+
+CLI::Validator number_check(std::string what, std::string name, std::function<bool(double)> good) {
+  const auto check = [what = std::move(what), good = std::move(good)](const std::string& text) {
+    double value = 0;
+    const bool fits = absl::SimpleAtod(text, &value) && good(value);
+    return fits ? std::string() : absl::StrCat("expects ", what, ", got ", text);
+  };
+  return {check, std::move(name)};
+}
+
+}  // namespace
+
+CLI::Validator above_zero() {
+  return number_check("a number above 0", "POSITIVE", [](double value) { return value > 0; });
+}
+
+CLI::Validator zero_or_more() {
+  return number_check("a number from 0 on", "NONNEGATIVE", [](double value) { return value >= 0; });
+}
+
+CLI::Validator between(int least, int most) {
+  return number_check(absl::StrCat("a number from ", least, " to ", most), absl::StrCat(least, " to ", most),
+                      [=](double value) { return value >= least && value <= most; });
+}
+
+absl::Status check_server(const std::string& text) {
+  const auto wrong = [&text](const char* why) {
+    return absl::InvalidArgumentError(absl::StrCat("expects HOST:PORT or unix:PATH, got '", text, "': ", why));
+  };
+  if (absl::StartsWith(text, "unix:")) return text == "unix:" ? wrong("there is no path") : absl::OkStatus();
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return wrong("there is no port");
+  const std::string host = text.substr(0, colon);
+  if (host.empty()) return wrong("there is no host");
+  const bool bracketed = host.front() == '[' && host.back() == ']';
+  if (absl::StrContains(host, ':') && !bracketed) return wrong("an IPv6 host stands in brackets");
+  const std::string port = text.substr(colon + 1);
+  int number = 0;
+  if (port.find_first_not_of("0123456789") != std::string::npos || !absl::SimpleAtoi(port, &number) || number < 1 ||
+      number > 65535) {
+    return wrong("the port is a number from 1 to 65535");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tapewire::client
