@@ -1,5 +1,6 @@
 #include "client/cli/interrupt.h"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -11,9 +12,11 @@
 namespace tapewire::client {
 namespace {
 
-volatile std::sig_atomic_t signalled = 0;
+// The handler may run on any thread.
+std::atomic<bool> signalled{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
 
-void remember(int /*signal*/) { signalled = 1; }
+void remember(int /*signal*/) { signalled = true; }
 
 void handle(void (*handler)(int), int flags) {
   struct sigaction action{};
@@ -26,13 +29,13 @@ void handle(void (*handler)(int), int flags) {
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
-  signalled = 0;
+  signalled = false;
   handle(remember, static_cast<int>(SA_RESETHAND) | SA_RESTART);
 }
 
 InterruptGuard::~InterruptGuard() { handle(SIG_DFL, 0); }
 
-bool InterruptGuard::interrupted() { return signalled != 0; }
+bool InterruptGuard::interrupted() { return signalled; }
 
 void InterruptGuard::check() {
   if (interrupted()) throw Exit(ExitCode::kInterrupted, absl::StatusCode::kCancelled, "interrupted");
