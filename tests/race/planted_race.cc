@@ -67,6 +67,7 @@ int run(bool guarded) {
   std::thread other([&] { trained[1] = train(address, "b", kSteps); });
   trained[0] = train(address, "a", kSteps);
   other.join();
+  MutexLock lock(planted.mutex);
   const bool counted = planted.forwards == 2 * kSteps;
   return trained[0] && trained[1] && (counted || !guarded) ? 0 : 2;
 }
