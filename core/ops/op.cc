@@ -219,7 +219,7 @@ Tensors dispatch_inplace(const OpDef& op, const void* attrs, std::span<const Ten
   Inputs in(inputs, op.list_at, 0);
   check_operands(op, in);
   if (!op.inplace) fail_internal(op.name, " has no in-place form");
-  const Tensor target = inputs[0];
+  const Tensor& target = inputs[0];
   const bool any_grad = grad_enabled() && any_requires_grad(inputs);
   check_inplace(target, str_cat(op.name, "_"), any_grad);
   check_written_once(op, target);

@@ -59,7 +59,7 @@ std::optional<absl::Status> Watcher::finished() const {
   return end_;
 }
 
-void Watcher::on_news(News callback) {
+void Watcher::on_news(const News& callback) {
   std::optional<absl::Status> end;
   {
     MutexLock lock(mutex_);

@@ -47,7 +47,7 @@ class Watcher {
   std::optional<absl::Status> finished() const TW_EXCLUDES(mutex_);
   /// Calls back, from any thread and outside the lock: without a status whenever there are events; with one, and for
   /// the last time, when the watch ended. At once if there is news already. The callback is let go at the end.
-  void on_news(News callback) TW_EXCLUDES(mutex_);
+  void on_news(const News& callback) TW_EXCLUDES(mutex_);
 
  private:
   const Options options_;

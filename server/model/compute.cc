@@ -230,8 +230,8 @@ void ComputePool::cancel_waiting(const std::shared_ptr<Job>& job) {
     if (job->place == Place::kNew) job->place = Place::kDone;  // add() sees it
     if (!withdraw(*job)) return;
   }
-  absl::Status reason = job->cancel->status();
-  refuse(*job, reason.ok() ? absl::CancelledError("the call was cancelled") : std::move(reason));
+  const absl::Status reason = job->cancel->status();
+  refuse(*job, reason.ok() ? absl::CancelledError("the call was cancelled") : reason);
 }
 
 void ComputePool::close(StrandState& strand, const absl::Status& reason, absl::AnyInvocable<void()> ended) {

@@ -90,7 +90,7 @@ void LiveModel::commit_for_readers() {
   committed_ = std::move(committed);
 }
 
-void LiveModel::submit_read(std::shared_ptr<CancelSource> cancel,
+void LiveModel::submit_read(const std::shared_ptr<CancelSource>& cancel,
                             std::function<void(absl::StatusOr<std::shared_ptr<const Committed>>)> then) {
   std::shared_ptr<const Committed> committed;
   {
@@ -102,7 +102,7 @@ void LiveModel::submit_read(std::shared_ptr<CancelSource> cancel,
     return;
   }
   submit(
-      std::move(cancel),
+      cancel,
       [](LiveModel& model) {
         model.has_readers_ = true;
         model.commit_for_readers();

@@ -65,9 +65,9 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   int compute_threads() const { return threads_; }
   /// Runs `work(*this)` in the model's turn and gives what it returns or throws to `done(absl::StatusOr<R>)`.
   template <class Work, class Done>
-  void submit(std::shared_ptr<CancelSource> cancel, Work work, Done done) {
+  void submit(const std::shared_ptr<CancelSource>& cancel, Work work, Done done) {
     strand_.submit(
-        {.permits = threads_, .cancel = std::move(cancel)},
+        {.permits = threads_, .cancel = cancel},
         [self = shared_from_this(), work = std::move(work)]() mutable {
           return self->take_turn([&] { return work(*self); });
         },
@@ -75,13 +75,13 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   }
   /// The same for a read of a snapshot, which waits for nobody: `work(Snapshot&)` runs beside the model's own calls.
   /// The first read ever waits for one turn, in which the model starts to keep a committed state.
-  void submit_read(std::shared_ptr<CancelSource> cancel,
+  void submit_read(const std::shared_ptr<CancelSource>& cancel,
                    std::function<void(absl::StatusOr<std::shared_ptr<const Committed>>)> then);
   template <class Work, class Done>
-  void run_read(std::shared_ptr<CancelSource> cancel, std::shared_ptr<const Committed> committed, Work work,
+  void run_read(const std::shared_ptr<CancelSource>& cancel, std::shared_ptr<const Committed> committed, Work work,
                 Done done) {
     pool_.submit(
-        {.permits = 1, .cancel = std::move(cancel)},
+        {.permits = 1, .cancel = cancel},
         [self = shared_from_this(), committed = std::move(committed), work = std::move(work),
          waiting = std::make_unique<Waiting>(metrics_)]() mutable {
           waiting->over();

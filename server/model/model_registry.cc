@@ -17,7 +17,7 @@ bool is_model_name(std::string_view name) {
 }
 
 ModelRegistry::ModelRegistry(Options options, ComputePool& pool, Metrics& metrics)
-    : options_(std::move(options)), pool_(pool), metrics_(metrics), sweeper_([this] { sweep_loop(); }) {}
+    : options_(options), pool_(pool), metrics_(metrics), sweeper_([this] { sweep_loop(); }) {}
 
 ModelRegistry::~ModelRegistry() {
   std::vector<std::string> names;

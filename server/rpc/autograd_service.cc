@@ -81,57 +81,59 @@ AutogradService::AutogradService(const Environment& environment, const Backend& 
 }
 
 void AutogradService::bind_tapes() {
-  unary<v1::ForwardRequest, v1::ForwardResponse>("Forward", [this](const Context& call, auto request, auto answer) {
-    const auto model = backend_.models.require(request.model());
-    ChangeId id = decode_call_id(request.call_id());
-    ForwardArgs args = decode(std::move(request), backend_);
-    if (!model->reads_snapshot(args)) {
-      model->submit(
-          call->cancel(),
-          [args = std::move(args), id = std::move(id)](LiveModel& m) {
-            return once<v1::ForwardResponse>(m, id, [&] { return encode(m.forward(args), m.tapes()); });
-          },
-          answer);
-      return;
-    }
-    model->submit_read(
-        call->cancel(), [model, cancel = call->cancel(), args = std::move(args), answer](auto committed) {
-          if (!committed.ok()) return answer(committed.status());
-          model->run_read(
-              cancel, *committed,
-              [args = std::move(args), version = (*committed)->parameter_version](LiveModel& m, Module& root) {
-                return encode(m.forward_snapshot(root, args, version), m.tapes());
+  unary<v1::ForwardRequest, v1::ForwardResponse>(
+      "Forward", [this](const Context& call, auto request, const auto& answer) {
+        const auto model = backend_.models.require(request.model());
+        ChangeId id = decode_call_id(request.call_id());
+        ForwardArgs args = decode(std::move(request), backend_);
+        if (!model->reads_snapshot(args)) {
+          model->submit(
+              call->cancel(),
+              [args = std::move(args), id = std::move(id)](LiveModel& m) {
+                return once<v1::ForwardResponse>(m, id, [&] { return encode(m.forward(args), m.tapes()); });
               },
               answer);
-        });
-  });
-  unary<v1::BackwardRequest, v1::BackwardResponse>("Backward", [this](const Context& call, auto request, auto answer) {
-    const auto model = backend_.models.require(request.model());
-    ChangeId id = decode_call_id(request.call_id());
-    // Pinned from now on, so that its lease does not run out while the call waits. A call that was made before may come
-    // again after its tape went: then only its answer is wanted.
-    std::shared_ptr<Tape> tape;
-    std::exception_ptr no_tape;
-    try {
-      tape = model->tapes().pin(request.tape_id());
-    } catch (const Error&) {
-      if (id.sequence == 0) throw;
-      no_tape = std::current_exception();
-    }
-    BackwardArgs args = decode(std::move(request), backend_);
-    args.tape = std::move(tape);
-    model->submit(
-        call->cancel(),
-        [args = std::move(args), no_tape, id = std::move(id)](LiveModel& m) {
-          return once<v1::BackwardResponse>(m, id, [&] {
-            if (no_tape) std::rethrow_exception(no_tape);
-            return encode(m.backward(args));
-          });
-        },
-        answer);
-  });
+          return;
+        }
+        model->submit_read(call->cancel(),
+                           [model, cancel = call->cancel(), args = std::move(args), answer](auto committed) {
+                             if (!committed.ok()) return answer(committed.status());
+                             model->run_read(
+                                 cancel, *committed,
+                                 [args, version = (*committed)->parameter_version](LiveModel& m, Module& root) {
+                                   return encode(m.forward_snapshot(root, args, version), m.tapes());
+                                 },
+                                 answer);
+                           });
+      });
+  unary<v1::BackwardRequest, v1::BackwardResponse>(
+      "Backward", [this](const Context& call, auto request, const auto& answer) {
+        const auto model = backend_.models.require(request.model());
+        ChangeId id = decode_call_id(request.call_id());
+        // Pinned from now on, so that its lease does not run out while the call waits. A call that was made before may
+        // come again after its tape went: then only its answer is wanted.
+        std::shared_ptr<Tape> tape;
+        std::exception_ptr no_tape;
+        try {
+          tape = model->tapes().pin(request.tape_id());
+        } catch (const Error&) {
+          if (id.sequence == 0) throw;
+          no_tape = std::current_exception();
+        }
+        BackwardArgs args = decode(std::move(request), backend_);
+        args.tape = std::move(tape);
+        model->submit(
+            call->cancel(),
+            [args = std::move(args), no_tape, id = std::move(id)](LiveModel& m) {
+              return once<v1::BackwardResponse>(m, id, [&] {
+                if (no_tape) std::rethrow_exception(no_tape);
+                return encode(m.backward(args));
+              });
+            },
+            answer);
+      });
   unary<v1::ListTapesRequest, v1::ListTapesResponse>(
-      "ListTapes", [this](const Context& call, auto request, auto answer) {
+      "ListTapes", [this](const Context& call, const auto& request, const auto& answer) {
         backend_.models.require(request.model())
             ->submit(
                 call->cancel(),
@@ -143,22 +145,22 @@ void AutogradService::bind_tapes() {
                 },
                 answer);
       });
-  unary<v1::ReleaseTapeRequest, v1::ReleaseTapeResponse>("ReleaseTape",
-                                                         [this](const Context& call, auto request, auto answer) {
-                                                           const auto model = backend_.models.require(request.model());
-                                                           model->submit(
-                                                               call->cancel(),
-                                                               [id = request.tape_id()](LiveModel& m) {
-                                                                 m.release_tape(id);
-                                                                 return v1::ReleaseTapeResponse();
-                                                               },
-                                                               answer);
-                                                         });
+  unary<v1::ReleaseTapeRequest, v1::ReleaseTapeResponse>(
+      "ReleaseTape", [this](const Context& call, const auto& request, const auto& answer) {
+        const auto model = backend_.models.require(request.model());
+        model->submit(
+            call->cancel(),
+            [id = request.tape_id()](LiveModel& m) {
+              m.release_tape(id);
+              return v1::ReleaseTapeResponse();
+            },
+            answer);
+      });
 }
 
 void AutogradService::bind_gradients() {
   server_stream<v1::ReadGradientsRequest, v1::ReadGradientsResponse>(
-      "ReadGradients", [this](const Context& call, auto request, auto answer) {
+      "ReadGradients", [this](const Context& call, const auto& request, const auto& answer) {
         const int64_t chunk_bytes = codec::decode_chunk_bytes(request.chunk_bytes());
         backend_.models.require(request.model())
             ->submit(
@@ -174,36 +176,38 @@ void AutogradService::bind_gradients() {
                 },
                 answer);
       });
-  unary<v1::ZeroGradRequest, v1::ZeroGradResponse>("ZeroGrad", [this](const Context& call, auto request, auto answer) {
-    backend_.models.require(request.model())
-        ->submit(
-            call->cancel(),
-            [id = decode_call_id(request.call_id())](LiveModel& m) {
-              return once<v1::ZeroGradResponse>(m, id, [&] {
-                m.zero_grad();
-                return v1::ZeroGradResponse();
-              });
-            },
-            answer);
-  });
+  unary<v1::ZeroGradRequest, v1::ZeroGradResponse>(
+      "ZeroGrad", [this](const Context& call, const auto& request, const auto& answer) {
+        backend_.models.require(request.model())
+            ->submit(
+                call->cancel(),
+                [id = decode_call_id(request.call_id())](LiveModel& m) {
+                  return once<v1::ZeroGradResponse>(m, id, [&] {
+                    m.zero_grad();
+                    return v1::ZeroGradResponse();
+                  });
+                },
+                answer);
+      });
 }
 
 void AutogradService::bind_steps() {
-  unary<v1::StepRequest, v1::StepResponse>("Step", [this](const Context& call, auto request, auto answer) {
-    const auto model = backend_.models.require(request.model());
-    model->submit(
-        call->cancel(),
-        [args = decode_step(request), id = decode_call_id(request.call_id())](LiveModel& m) {
-          return once<v1::StepResponse>(m, id, [&] {
-            v1::StepResponse out;
-            *out.mutable_info() = encode_step(m.step(args));
-            return out;
-          });
-        },
-        answer);
-  });
+  unary<v1::StepRequest, v1::StepResponse>(
+      "Step", [this](const Context& call, const auto& request, const auto& answer) {
+        const auto model = backend_.models.require(request.model());
+        model->submit(
+            call->cancel(),
+            [args = decode_step(request), id = decode_call_id(request.call_id())](LiveModel& m) {
+              return once<v1::StepResponse>(m, id, [&] {
+                v1::StepResponse out;
+                *out.mutable_info() = encode_step(m.step(args));
+                return out;
+              });
+            },
+            answer);
+      });
   unary<v1::TrainStepRequest, v1::TrainStepResponse>(
-      "TrainStep", [this](const Context& call, auto request, auto answer) {
+      "TrainStep", [this](const Context& call, auto request, const auto& answer) {
         const auto model = backend_.models.require(request.model());
         submit_train_step(model, call->cancel(), std::move(request), backend_, answer);
       });

@@ -32,7 +32,7 @@ class BidiHandler {
   virtual ~BidiHandler() = default;
   virtual void message(Request request, Answer<Response> answer) = 0;
   /// The client has sent all, and all is answered.
-  virtual void end(Answer<void> answer) { answer(absl::OkStatus()); }
+  virtual void end(const Answer<void>& answer) { answer(absl::OkStatus()); }
 };
 
 template <class Request, class Response>
@@ -137,8 +137,9 @@ class ClientStreamCall final : public SequenceCall<Request> {
       absl::StatusOr<grpc::ByteBuffer> bytes =
           response.ok() ? serialize_message(*response, self->environment().limits) : response.status();
       self->post([self, bytes = std::move(bytes)]() mutable {
-        if (bytes.ok()) self->write(*std::move(bytes));
-        self->end(bytes.status());
+        const absl::Status status = bytes.status();
+        if (status.ok()) self->write(*std::move(bytes));
+        self->end(status);
       });
     }));
   }
@@ -163,8 +164,9 @@ class BidiCall final : public SequenceCall<Request> {
                             response.ok() ? serialize_message(*response, self->environment().limits)
                                           : response.status();
                         self->post([self, bytes = std::move(bytes)]() mutable {
-                          if (bytes.ok()) self->write(*std::move(bytes));
-                          self->answered(bytes.status());
+                          const absl::Status status = bytes.status();
+                          if (status.ok()) self->write(*std::move(bytes));
+                          self->answered(status);
                         });
                       }));
   }

@@ -143,7 +143,7 @@ Watcher::Options decode_watch(const v1::WatchHooksRequest& request) {
 HookService::HookService(const Environment& environment, const Backend& backend)
     : RawService(environment, "tapewire.v1.HookService"), backend_(backend) {
   unary<v1::RegisterHookRequest, v1::RegisterHookResponse>(
-      "RegisterHook", [this](const Context& call, auto request, auto answer) {
+      "RegisterHook", [this](const Context& call, const auto& request, const auto& answer) {
         const auto model = backend_.models.require(request.model());
         const auto hooks = backend_.hooks.of(model);
         model->submit(
@@ -158,26 +158,27 @@ HookService::HookService(const Environment& environment, const Backend& backend)
             },
             answer);
       });
-  unary<v1::ListHooksRequest, v1::ListHooksResponse>("ListHooks", [this](const Context&, auto request, auto answer) {
-    v1::ListHooksResponse out;
-    for (const HookInfo& info : backend_.hooks.of(backend_.models.require(request.model()))->list())
-      *out.add_hooks() = encode_hook(info);
-    answer(std::move(out));
-  });
-  unary<v1::RemoveHookRequest, v1::RemoveHookResponse>("RemoveHook",
-                                                       [this](const Context& call, auto request, auto answer) {
-                                                         const auto model = backend_.models.require(request.model());
-                                                         const auto hooks = backend_.hooks.of(model);
-                                                         model->submit(
-                                                             call->cancel(),
-                                                             [hooks, id = request.hook_id()](LiveModel& m) {
-                                                               hooks->remove(m, id);
-                                                               return v1::RemoveHookResponse();
-                                                             },
-                                                             answer);
-                                                       });
+  unary<v1::ListHooksRequest, v1::ListHooksResponse>(
+      "ListHooks", [this](const Context&, const auto& request, const auto& answer) {
+        v1::ListHooksResponse out;
+        for (const HookInfo& info : backend_.hooks.of(backend_.models.require(request.model()))->list())
+          *out.add_hooks() = encode_hook(info);
+        answer(std::move(out));
+      });
+  unary<v1::RemoveHookRequest, v1::RemoveHookResponse>(
+      "RemoveHook", [this](const Context& call, const auto& request, const auto& answer) {
+        const auto model = backend_.models.require(request.model());
+        const auto hooks = backend_.hooks.of(model);
+        model->submit(
+            call->cancel(),
+            [hooks, id = request.hook_id()](LiveModel& m) {
+              hooks->remove(m, id);
+              return v1::RemoveHookResponse();
+            },
+            answer);
+      });
   event_stream<v1::WatchHooksRequest, v1::WatchHooksResponse>(
-      "WatchHooks", [this](const Context&, auto request, auto stream) {
+      "WatchHooks", [this](const Context&, const auto& request, const auto& stream) {
         const auto hooks = backend_.hooks.of(backend_.models.require(request.model()));
         const auto watch = std::make_shared<Watch>(hooks, hooks->watch(decode_watch(request)));
         stream.open([watch]() -> std::optional<v1::WatchHooksResponse> {

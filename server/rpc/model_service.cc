@@ -41,7 +41,7 @@ v1::DescribeModelResponse describe(LiveModel& model) {
 ModelService::ModelService(const Environment& environment, const Backend& backend)
     : RawService(environment, "tapewire.v1.ModelService"), backend_(backend) {
   unary<v1::CreateModelRequest, v1::CreateModelResponse>(
-      "CreateModel", [this](const Context& call, auto request, auto answer) {
+      "CreateModel", [this](const Context& call, auto request, const auto& answer) {
         const ChangeId id = decode_call_id(request.call_id());
         backend_.models.pool().submit(
             {.cancel = call->cancel()},
@@ -54,40 +54,42 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
             },
             answer);
       });
-  unary<v1::GetModelRequest, v1::GetModelResponse>("GetModel", [this](const Context&, auto request, auto answer) {
-    v1::GetModelResponse out;
-    *out.mutable_model() = encode_model(*backend_.models.require(request.name()), true);
-    answer(std::move(out));
-  });
-  unary<v1::ListModelsRequest, v1::ListModelsResponse>("ListModels", [this](const Context&, auto request, auto answer) {
-    if (request.page_size() < 0) fail("page_size: must not be negative, got ", request.page_size());
-    const int page = std::min(request.page_size() == 0 ? kDefaultPage : request.page_size(), kMostPage);
-    // A page's token is the last name on it: stable while models come and go.
-    if (!request.page_token().empty() && !is_model_name(request.page_token())) {
-      fail("page_token: ", quoted(request.page_token()), " is no token that a page came with");
-    }
-    const auto models = backend_.models.list(request.page_token(), static_cast<size_t>(page) + 1);
-    v1::ListModelsResponse out;
-    for (const auto& model : models) {
-      if (out.models_size() == page) {
-        out.set_next_page_token(out.models(page - 1).name());
-        break;
-      }
-      *out.add_models() = encode_model(*model, false);
-    }
-    answer(std::move(out));
-  });
+  unary<v1::GetModelRequest, v1::GetModelResponse>(
+      "GetModel", [this](const Context&, const auto& request, const auto& answer) {
+        v1::GetModelResponse out;
+        *out.mutable_model() = encode_model(*backend_.models.require(request.name()), true);
+        answer(std::move(out));
+      });
+  unary<v1::ListModelsRequest, v1::ListModelsResponse>(
+      "ListModels", [this](const Context&, const auto& request, const auto& answer) {
+        if (request.page_size() < 0) fail("page_size: must not be negative, got ", request.page_size());
+        const int page = std::min(request.page_size() == 0 ? kDefaultPage : request.page_size(), kMostPage);
+        // A page's token is the last name on it: stable while models come and go.
+        if (!request.page_token().empty() && !is_model_name(request.page_token())) {
+          fail("page_token: ", quoted(request.page_token()), " is no token that a page came with");
+        }
+        const auto models = backend_.models.list(request.page_token(), static_cast<size_t>(page) + 1);
+        v1::ListModelsResponse out;
+        for (const auto& model : models) {
+          if (out.models_size() == page) {
+            out.set_next_page_token(out.models(page - 1).name());
+            break;
+          }
+          *out.add_models() = encode_model(*model, false);
+        }
+        answer(std::move(out));
+      });
   unary<v1::DeleteModelRequest, v1::DeleteModelResponse>(
-      "DeleteModel", [this](const Context&, auto request, auto answer) {
+      "DeleteModel", [this](const Context&, const auto& request, const auto& answer) {
         backend_.models.remove(request.name(), decode_call_id(request.call_id()),
                                [answer] { answer(v1::DeleteModelResponse()); });
       });
   unary<v1::DescribeModelRequest, v1::DescribeModelResponse>(
-      "DescribeModel", [this](const Context& call, auto request, auto answer) {
+      "DescribeModel", [this](const Context& call, const auto& request, const auto& answer) {
         backend_.models.require(request.name())->submit(call->cancel(), &describe, answer);
       });
   unary<v1::SetTrainingRequest, v1::SetTrainingResponse>(
-      "SetTraining", [this](const Context& call, auto request, auto answer) {
+      "SetTraining", [this](const Context& call, const auto& request, const auto& answer) {
         const auto model = backend_.models.require(request.name());
         model->submit(
             call->cancel(),

@@ -189,7 +189,8 @@ class Walk {
     constexpr uint8_t kStringKey = (1 << 3) | kBytes;
     size_t pos = pos_;
     const size_t end = frames_.back().end;
-    if (pos >= end || static_cast<uint8_t>(bytes_[pos++]) != kStringKey) return "?";
+    if (pos >= end || static_cast<uint8_t>(bytes_[pos]) != kStringKey) return "?";
+    ++pos;
     const std::optional<uint64_t> length = read_varint(bytes_, pos, end);
     return length && *length <= end - pos ? quoted(bytes_.substr(pos, *length)) : "?";
   }

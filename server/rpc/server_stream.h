@@ -39,7 +39,7 @@ class EventStream {
     virtual void finish(absl::Status status) = 0;
   };
 
-  explicit EventStream(std::shared_ptr<Target> target)
+  explicit EventStream(const std::shared_ptr<Target>& target)
       : target_(target.get(), [target](Target*) { target->finish(absl::InternalError("the stream was dropped")); }) {}
 
   /// Where messages come from. REQUIRES: called once. The source is let go when the stream ends.

@@ -62,7 +62,7 @@ void StreamCall::flush() {
   if (writing_ || finished_) return;
   if (!out_.empty()) {
     writing_ = true;
-    current_out_ = std::move(out_.front());
+    current_out_.Swap(&out_.front());
     out_.pop_front();
     StartWrite(&current_out_);
   } else if (ending_) {
@@ -76,7 +76,7 @@ void StreamCall::OnReadDone(bool ok) {
   if (ok) {
     grpc::ByteBuffer message;
     message.Swap(&current_in_);
-    post([this, event = received(std::move(message))]() mutable {
+    post([this, event = received(message)]() mutable {
       reading_ = false;
       if (!ending_) event();
     });

@@ -144,7 +144,7 @@ void submit_train_step(const std::shared_ptr<LiveModel>& model, const std::share
           return out;
         });
       },
-      answer);
+      std::move(answer));
 }
 
 std::unique_ptr<BidiHandler<v1::TrainRequest, v1::TrainResponse>> make_train_handler(const Backend& backend,

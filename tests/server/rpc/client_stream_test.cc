@@ -71,7 +71,7 @@ class Scaling : public BidiHandler<v1::TrainRequest, v1::TrainResponse> {
         },
         answer);
   }
-  void end(Answer<void> answer) override {
+  void end(const Answer<void>& answer) override {
     ++seen_.ends;
     answer(absl::OkStatus());
   }
