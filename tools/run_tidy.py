@@ -3,7 +3,7 @@
 usage: run_tidy.py <clang-tidy> <build directory> <jobs>
 
 A result is remembered under build/lint by a hash of all that it depends on in this tree: the file, our headers that it
-includes, the contract, its compile command, .clang-tidy and the tool's version.
+includes, the contract, its compile command, the .clang-tidy files and the tool's version.
 """
 
 import concurrent.futures
@@ -58,7 +58,8 @@ def main():
     root = Path.cwd()
     protos = b"".join(path.read_bytes() for path in sorted(Path("proto").rglob("*.proto")))
     version = subprocess.run([tool, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
-    salt = [version, Path(".clang-tidy").read_text(), hashlib.sha256(protos).hexdigest()]
+    settings = [path.read_text() for path in (Path(".clang-tidy"), Path("tests/.clang-tidy"))]
+    salt = [version, *settings, hashlib.sha256(protos).hexdigest()]
     hasher = Hasher(root, salt)
     clean = Path("build/lint/clean")
     clean.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,6 @@ namespace tapewire {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 using Log = std::vector<std::string>;

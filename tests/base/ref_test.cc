@@ -23,7 +23,7 @@ TEST(RefTest, TheLastOwnerDestroys) {
     Ref<Counted> b = a;
     EXPECT_EQ(a->use_count(), 2u);
     Ref<Counted> c = std::move(b);
-    EXPECT_FALSE(b);
+    EXPECT_FALSE(b);  // NOLINT(bugprone-use-after-move): moved from is empty
     EXPECT_EQ(a->use_count(), 2u);
     c = nullptr;
     EXPECT_TRUE(a->unique());
@@ -70,7 +70,7 @@ TEST(RefTest, ThreadsMayShareOwners) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([copy = shared] {
-      for (int i = 0; i < 10000; ++i) Ref<Counted> again = copy;
+      for (int i = 0; i < 10000; ++i) EXPECT_EQ(Ref<Counted>(copy).get(), copy.get());
     });
   }
   for (std::thread& thread : threads) thread.join();

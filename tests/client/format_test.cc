@@ -18,7 +18,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 
 TEST(FormatTest, NumbersHaveSensiblePrecision) {
   EXPECT_EQ(number(0.0130712345), "0.01307");

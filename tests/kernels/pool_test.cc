@@ -101,7 +101,7 @@ TEST(MaxPool, NanWinsItsWindow) {
     const Tensor out = Tensor::empty(shape);
     const Tensor indices = Tensor::empty(shape, DType::kInt64);
     max_pool(x, {{2, 2}, stride, {0, 0}, {1, 1}}, out, indices);
-    EXPECT_EQ(out.to_vector<double>()[0], stride[1] == 2 ? 4 : 4);
+    EXPECT_EQ(out.to_vector<double>()[0], 4);
     EXPECT_TRUE(std::isnan(out.to_vector<double>().back()));
     EXPECT_EQ(indices.to_vector<int64_t>().back(), 2);
   }

@@ -92,7 +92,7 @@ TEST(ModuleRegistryTest, MakesModulesThatPrintAsInPyTorch) {
 
 TEST(ModuleRegistryTest, MadeModulesTellTheirType) {
   for (const ModuleDef* def : all_modules(ModuleKind::kLoss))
-    EXPECT_EQ(make(def->name.data(), {}, ModuleKind::kLoss)->type(), def->name);
+    EXPECT_EQ(make(std::string(def->name).c_str(), {}, ModuleKind::kLoss)->type(), def->name);
   for (const char* type : {"Sequential", "ModuleList", "ModuleDict"}) {
     EXPECT_TRUE(require_module(type, ModuleKind::kModule).container);
     EXPECT_EQ(make(type, {})->type(), type);

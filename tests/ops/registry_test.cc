@@ -16,8 +16,6 @@
 namespace tapewire {
 namespace {
 
-using testing::HasSubstr;
-
 std::set<std::string> registered() {
   std::set<std::string> out;
   for (const OpDef* op : all_ops()) out.emplace(op->name);

@@ -26,8 +26,6 @@
 namespace tapewire {
 namespace {
 
-using testing::ElementsAre;
-
 Tensor x() { return Tensor::of<double>({1, -2, 3, 0.5, 0, -1.5}, {2, 3}); }
 Tensor y() { return Tensor::of<double>({2, -3, 0.5}); }
 Tensor three() { return Tensor::of<double>({1, 2, 3}); }

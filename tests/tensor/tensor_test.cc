@@ -110,7 +110,8 @@ TEST(TensorTest, OverNeedsExactlyItsBytes) {
 
 TEST(TensorTest, ACopyIsTheSameTensorAnAliasIsNot) {
   const Tensor x = Tensor::zeros({1});
-  const Tensor same = x;
+  Tensor same;
+  same = x;
   EXPECT_TRUE(same.is_same(x));
   EXPECT_FALSE(x.alias().is_same(x));
   EXPECT_EQ(&x.alias().storage(), &x.storage());

@@ -14,7 +14,6 @@
 namespace tapewire {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();

@@ -12,7 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using Clock = CancelToken::Clock;
-using testing::HasSubstr;
 
 const auto ignore = [](const auto&) {};
 
