@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly limit_mb=70
-readonly base=docker.io/library/debian:bookworm-slim
+readonly base=localhost/debian:bookworm-slim # what FROM finds first
 readonly image=localhost/tapewire
 readonly mirror=${TAPEWIRE_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 readonly work=$PWD/.cache/image
