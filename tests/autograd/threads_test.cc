@@ -85,8 +85,9 @@ TEST(ThreadsTest, AHookMayBeRemovedWhileItFires) {
   const Tensor x = leaf({1});
   const HookHandle first = register_post_accumulate_grad_hook(x, [](const Tensor&) {});  // only the first takes a turn
   std::atomic<bool> done{false};
+  double walks = 0;
   std::thread walker([&] {
-    while (!done) backward(mul(x, 1));
+    for (; !done; ++walks) backward(mul(x, 1));
   });
   for (int i = 0; i < 200; ++i) {
     HookHandle handle = register_post_accumulate_grad_hook(x, [](const Tensor&) {});
@@ -94,6 +95,8 @@ TEST(ThreadsTest, AHookMayBeRemovedWhileItFires) {
   }
   done = true;
   walker.join();
+  backward(mul(x, 1));
+  EXPECT_THAT(values(gradient(x)), ElementsAre(walks + 1)) << "no walk was lost";
 }
 
 TEST(ThreadsTest, GraphsMayBeLetGoOnAnotherThread) {
