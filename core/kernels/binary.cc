@@ -1,6 +1,7 @@
 #include "core/kernels/binary.h"
 
 #include <cmath>
+#include <iterator>
 
 #include "core/kernels/binary_impl.h"
 #include "core/kernels/elementwise_impl.h"
@@ -47,9 +48,11 @@ bool arithmetic(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out
     switch (op) {
       case BinaryOp::kAdd:
       case BinaryOp::kMaximum:
+      case BinaryOp::kFmax:
         return run([](bool x, bool y) { return x | y; });
       case BinaryOp::kMul:
       case BinaryOp::kMinimum:
+      case BinaryOp::kFmin:
         return run([](bool x, bool y) { return x & y; });
       case BinaryOp::kSub:
         fail(
@@ -89,6 +92,16 @@ bool arithmetic(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out
 
 }  // namespace
 
+std::string_view name_of(BinaryOp op) {
+  // In the order of BinaryOp.
+  constexpr std::string_view kNames[] = {
+      "add",  "sub",  "mul",  "maximum", "minimum", "div",   "div",         "pow",        "remainder",
+      "fmod", "fmax", "fmin", "div",     "atan2",   "hypot", "logaddexp",   "logaddexp2", "prelu",
+      "eq",   "ne",   "lt",   "le",      "gt",      "ge",    "logical_and", "logical_or", "logical_xor"};
+  static_assert(std::size(kNames) == static_cast<size_t>(BinaryOp::kLogicalXor) + 1);
+  return kNames[static_cast<size_t>(op)];
+}
+
 void binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out) {
   if (gives_bool(op)) {
     return dispatch_all(a.dtype(), [&]<class T>(TypeTag<T>) { compare<T>(op, a, b, out); });
@@ -100,12 +113,17 @@ void binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out) {
     } else if constexpr (!std::is_same_v<T, bool>) {
       integer_binary<T>(op, a, b, out);
     } else {
-      fail("elementwise function: not implemented for dtype bool");
+      fail(name_of(op), ": not implemented for dtype bool");
     }
   });
 }
 
 void add_scaled(const Tensor& a, const Tensor& b, const Scalar& alpha, const Tensor& out) {
+  if (out.dtype() == DType::kBool) {
+    const bool taken = alpha.to<bool>();
+    map<bool, bool, bool>(kLightGrain, out, [taken](bool x, bool y) { return x | (taken & y); }, a, b);
+    return;
+  }
   dispatch_numeric("add", a.dtype(), [&]<class T>(TypeTag<T>) {
     const T scale = alpha.to<T>();
     if (scale == T{1}) {

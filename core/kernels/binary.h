@@ -13,7 +13,8 @@ enum class BinaryOp {
   kMul,
   kMaximum,
   kMinimum,
-  // Any numeric dtype. Remainder has the divisor's sign, fmod the dividend's. Integers to a negative power throw.
+  // Any numeric dtype (fmax and fmin also bool). Remainder has the divisor's sign, fmod the dividend's. Integers to a
+  // negative power are 0, or 1 and -1 for those bases.
   kDivTrunc,
   kDivFloor,
   kPow,
@@ -27,6 +28,7 @@ enum class BinaryOp {
   kHypot,
   kLogaddexp,
   kLogaddexp2,
+  kPrelu,  // a > 0 ? a : a * b
   // Any dtype; the result is bool.
   kEq,
   kNe,
@@ -38,6 +40,9 @@ enum class BinaryOp {
   kLogicalOr,
   kLogicalXor,
 };
+
+/// "add", as PyTorch names it: for messages.
+std::string_view name_of(BinaryOp op);
 
 /// out[i] = op(a[i], b[i]), both broadcast to the shape of `out`, which has their dtype, or bool for comparisons and
 /// logic.

@@ -86,6 +86,8 @@ void floating_binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor
       return vectors([](V x, V y) { return log_add_exp(x, y); });
     case BinaryOp::kLogaddexp2:
       return vectors([](V x, V y) { return log_add_exp2(x, y); });
+    case BinaryOp::kPrelu:
+      return light([](T x, T w) { return x > T{0} ? x : x * w; });
     default:
       fail_internal("binary: no such function");
   }

@@ -86,7 +86,7 @@ void integer_binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor&
     case BinaryOp::kPow:
       return map<T, T, T>(kHeavyGrain, out, [](T x, T y) { return power(x, y); }, a, b);
     default:
-      fail("elementwise function: expects float32 or float64, got ", name_of(a.dtype()));
+      fail(name_of(op), ": expects float32 or float64, got ", name_of(a.dtype()));
   }
 }
 

@@ -67,6 +67,13 @@ Way way_of(const ConvShape& s) {
 // Row-major room for a result: the tensor itself, or what is then copied to it.
 Tensor plain_output(const Tensor& out) { return out.is_contiguous() ? out : Tensor::empty(out.sizes(), out.dtype()); }
 
+// float32, float64 and int64.
+template <class F>
+void dispatch_number(const char* op, DType dtype, const F& f) {
+  if (dtype == DType::kInt64) return f(TypeTag<int64_t>{});
+  dispatch_floating(op, dtype, f);
+}
+
 bool is_empty(const ConvShape& s) { return s.products() == 0; }
 
 }  // namespace
@@ -75,7 +82,7 @@ void conv_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Co
   const ConvShape s = shape_of(x, w, out, params);
   if (out.numel() == 0) return;
   const Tensor result = plain_output(out);
-  dispatch_floating("convolution", x.dtype(), [&]<class T>(TypeTag<T>) {
+  dispatch_number("convolution", x.dtype(), [&]<class T>(TypeTag<T>) {
     T* to = result.mutable_data<T>();
     const Tensor plain_x = contiguous(x);
     const Tensor plain_w = contiguous(w);
@@ -96,7 +103,11 @@ void conv_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Co
       if (way == Way::kDirect) return conv_direct::forward(s, xs, ws, b, to);
       if (way == Way::kOneDnn && onednn::conv_forward(s, xs, ws, b, to)) return;
     }
-    conv_columns::forward(s, xs, ws, b, to);
+    if constexpr (std::is_same_v<T, int64_t>) {
+      conv_plain::forward(s, xs, ws, b, to);
+    } else {
+      conv_columns::forward(s, xs, ws, b, to);
+    }
   });
   if (!result.is_same(out)) copy(result, out);
 }
@@ -105,7 +116,7 @@ void conv_backward_input(const Tensor& grad, const Tensor& w, const ConvParams& 
   const ConvShape s = shape_of(grad_x, w, grad, params);
   if (grad_x.numel() == 0) return;
   const Tensor result = plain_output(grad_x);
-  dispatch_floating("convolution_backward", grad.dtype(), [&]<class T>(TypeTag<T>) {
+  dispatch_number("convolution_backward", grad.dtype(), [&]<class T>(TypeTag<T>) {
     T* to = result.mutable_data<T>();
     if (is_empty(s)) return fill(result, 0);
     const Tensor plain_grad = contiguous(grad);
@@ -117,7 +128,11 @@ void conv_backward_input(const Tensor& grad, const Tensor& w, const ConvParams& 
       if (way == Way::kDirect) return conv_direct::backward_input(s, gs, ws, to);
       if (way == Way::kOneDnn && onednn::conv_backward_input(s, gs, ws, to)) return;
     }
-    conv_columns::backward_input(s, gs, ws, to);
+    if constexpr (std::is_same_v<T, int64_t>) {
+      conv_plain::backward_input(s, gs, ws, to);
+    } else {
+      conv_columns::backward_input(s, gs, ws, to);
+    }
   });
   if (!result.is_same(grad_x)) copy(result, grad_x);
 }

@@ -12,7 +12,8 @@ struct ConvParams {
   int64_t groups = 1;
 };
 
-// float32 and float64. x is [N, C, *], w is [O, C / groups, *], the output and its gradient [N, O, *].
+// float32 and float64, without the gradient for w int64 too. x is [N, C, *], w is [O, C / groups, *], the output and
+// its gradient [N, O, *].
 
 /// Cross-correlation, as PyTorch's conv1d/2d/3d. `bias` [O] may be undefined.
 void conv_forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvParams& params, const Tensor& out);

@@ -32,7 +32,7 @@ struct ConvShape {
   friend bool operator==(const ConvShape&, const ConvShape&) = default;
 };
 
-// Three ways to compute each pass, on plain arrays; `bias` may be null. Results are overwritten.
+// Ways to compute each pass, on plain arrays; `bias` may be null. Results are overwritten.
 
 /// Patches laid out as columns, and matrix products: any convolution.
 namespace conv_columns {
@@ -43,6 +43,12 @@ void backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x);
 template <class T>
 void backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w);
 }  // namespace conv_columns
+
+/// Element by element, for int64.
+namespace conv_plain {
+void forward(const ConvShape& s, const int64_t* x, const int64_t* w, const int64_t* bias, int64_t* out);
+void backward_input(const ConvShape& s, const int64_t* grad, const int64_t* w, int64_t* grad_x);
+}  // namespace conv_plain
 
 /// Register tiles over rows of the image: few channels, kernels up to 7 wide, stride 1, one group, up to two
 /// dimensions.

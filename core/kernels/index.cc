@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
@@ -89,12 +90,66 @@ T accumulate(T x, T y) {
   }
 }
 
-std::vector<int64_t> checked_indices(const Tensor& index, int64_t dim, int64_t size) {
-  std::vector<int64_t> list = index.to_vector<int64_t>();
-  for (const int64_t i : list) {
-    if (i < 0 || i >= size) fail_index(i, dim, size);
+template <class T>
+T product(T x, T y) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return x && y;
+  } else {
+    return multiply(x, y);
   }
-  return list;
+}
+
+// The elements of an index tensor in order.
+class IndexList {
+ public:
+  explicit IndexList(const Tensor& index)
+      : plain_(contiguous(index)), list_(plain_.data<int64_t>(), static_cast<size_t>(plain_.numel())) {}
+  /// Throws for one outside [0, size).
+  IndexList(const Tensor& index, int64_t dim, int64_t size) : IndexList(index) {
+    for (const int64_t i : list_) {
+      if (i < 0 || i >= size) fail_index(i, dim, size);
+    }
+  }
+
+  int64_t size() const { return static_cast<int64_t>(list_.size()); }
+  int64_t operator[](int64_t i) const { return list_[static_cast<size_t>(i)]; }
+  auto begin() const { return list_.begin(); }
+  auto end() const { return list_.end(); }
+
+ private:
+  Tensor plain_;
+  std::span<const int64_t> list_;
+};
+
+// put(place, value) for each element of src, whose slice i along `dim` belongs to dst's slice index[i]. One after the
+// other: indices may repeat.
+template <class T, class Put>
+void put_slices(const char* op, const Tensor& dst, int64_t dim, const Tensor& index, const Tensor& src,
+                const Put& put) {
+  const IndexList list(index, dim, along(dst, dim).size);
+  const int64_t count = list.size();
+  const size_t rank = dst.sizes().size();
+  bool fits = src.sizes().size() == rank && along(src, dim).size == count;
+  for (size_t d = 0; fits && d < rank; ++d) {
+    fits = static_cast<int64_t>(d) == dim || src.sizes()[d] == dst.sizes()[d];
+  }
+  if (!fits) {
+    fail_internal(op, ": ", to_string(src.sizes()), " to ", to_string(dst.sizes()), " at ", count, " places");
+  }
+  if (src.numel() == 0) return;
+  T* to = dst.mutable_data<T>();
+  const T* from = src.data<T>();
+  const int64_t step = along(dst, dim).stride;
+  Shape dst_steps(dst.strides());
+  Shape list_steps(rank, 0);
+  if (rank > 0) {
+    dst_steps[static_cast<size_t>(dim)] = 0;
+    list_steps[static_cast<size_t>(dim)] = 1;
+  }
+  const Shape strides[] = {src.strides(), dst_steps, list_steps};
+  const LoopNest nest = make_nest(src.sizes(), strides, /*reorder=*/false);
+  walk<3>(nest, 0, src.numel(),
+          [&](const std::array<int64_t, 3>& offset) { put(to[offset[1] + list[offset[2]] * step], from[offset[0]]); });
 }
 
 }  // namespace
@@ -130,10 +185,16 @@ void scatter_add(const Tensor& dst, int64_t dim, const Tensor& index, const Tens
   });
 }
 
+void scatter_multiply(const Tensor& dst, int64_t dim, const Tensor& index, const Tensor& src) {
+  dispatch_all(dst.dtype(), [&]<class T>(TypeTag<T>) {
+    scatter_with<T>("scatter_multiply", dst, dim, index, src, [](T& to, T value) { to = product(to, value); });
+  });
+}
+
 void index_select(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& out) {
   const int64_t size = along(x, dim).size;
-  const std::vector<int64_t> list = checked_indices(index, dim, size);
-  const int64_t count = static_cast<int64_t>(list.size());
+  const IndexList list(index, dim, size);
+  const int64_t count = list.size();
   Shape expected(x.sizes());
   if (x.dim() > 0) expected[static_cast<size_t>(dim)] = count;
   if (out.sizes() != expected || out.dtype() != x.dtype()) {
@@ -149,7 +210,7 @@ void index_select(const Tensor& x, int64_t dim, const Tensor& index, const Tenso
   const int64_t rows = static_cast<int64_t>(out.nbytes()) / inner;
   parallel_for(rows, std::max<int64_t>(1, 4 * kLightGrain / inner), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      const int64_t source = r / count * size + list[static_cast<size_t>(r % count)];
+      const int64_t source = r / count * size + list[r % count];
       std::memcpy(to + r * inner, from + source * inner, static_cast<size_t>(inner));
     }
   });
@@ -157,39 +218,41 @@ void index_select(const Tensor& x, int64_t dim, const Tensor& index, const Tenso
 }
 
 void index_add(const Tensor& dst, int64_t dim, const Tensor& index, const Tensor& src, const Scalar& alpha) {
-  const std::vector<int64_t> list = checked_indices(index, dim, along(dst, dim).size);
-  const int64_t count = static_cast<int64_t>(list.size());
-  const size_t rank = dst.sizes().size();
-  bool fits = src.sizes().size() == rank && along(src, dim).size == count;
-  for (size_t d = 0; fits && d < rank; ++d) {
-    fits = static_cast<int64_t>(d) == dim || src.sizes()[d] == dst.sizes()[d];
-  }
-  if (!fits) {
-    fail_internal("index_add: ", to_string(src.sizes()), " to ", to_string(dst.sizes()), " at ", count, " places");
-  }
-  if (src.numel() == 0) return;
   dispatch_all(dst.dtype(), [&]<class T>(TypeTag<T>) {
-    T* to = dst.mutable_data<T>();
-    const T* from = src.data<T>();
     const T scale = alpha.to<T>();
-    const int64_t step = along(dst, dim).stride;
-    Shape dst_steps(dst.strides());
-    Shape list_steps(rank, 0);
-    if (rank > 0) {
-      dst_steps[static_cast<size_t>(dim)] = 0;
-      list_steps[static_cast<size_t>(dim)] = 1;
-    }
-    const Shape strides[] = {src.strides(), dst_steps, list_steps};
-    const LoopNest nest = make_nest(src.sizes(), strides, /*reorder=*/false);
-    walk<3>(nest, 0, src.numel(), [&](const std::array<int64_t, 3>& offset) {
-      T& place = to[offset[1] + list[static_cast<size_t>(offset[2])] * step];
-      if constexpr (std::is_same_v<T, bool>) {
-        place = place || (scale && from[offset[0]]);
-      } else {
-        place = add(place, multiply(scale, from[offset[0]]));
-      }
-    });
+    put_slices<T>("index_add", dst, dim, index, src,
+                  [scale](T& place, T value) { place = accumulate(place, product(scale, value)); });
   });
+}
+
+void index_copy(const Tensor& dst, int64_t dim, const Tensor& index, const Tensor& src) {
+  dispatch_all(dst.dtype(), [&]<class T>(TypeTag<T>) {
+    put_slices<T>("index_copy", dst, dim, index, src, [](T& place, T value) { place = value; });
+  });
+}
+
+void index_fill(const Tensor& dst, int64_t dim, const Tensor& index, const Scalar& value) {
+  const int64_t size = along(dst, dim).size;
+  const IndexList list(index);
+  for (const int64_t i : list) {
+    if (i < -size || i >= size) fail_index(i, dim, size);
+  }
+  if (dst.numel() == 0) return;
+  // Once each: the same slice over and over could take a time that neither tensor's size tells.
+  std::vector<bool> filled(static_cast<size_t>(size));
+  for (const int64_t i : list) {
+    const int64_t at = i < 0 ? i + size : i;
+    if (filled[static_cast<size_t>(at)]) continue;
+    filled[static_cast<size_t>(at)] = true;
+    if (dst.dim() == 0) {
+      fill(dst, value);
+      continue;
+    }
+    Geometry slice = dst.geometry();
+    slice.offset += at * slice.strides[static_cast<size_t>(dim)];
+    slice.sizes[static_cast<size_t>(dim)] = 1;
+    fill(dst.alias(std::move(slice)), value);
+  }
 }
 
 void masked_fill(const Tensor& x, const Tensor& mask, const Scalar& value, const Tensor& out) {
@@ -218,7 +281,7 @@ void embedding_backward(const Tensor& grad, const Tensor& index, int64_t padding
   if (rows < 0 || grad.numel() != index.numel() * width) {
     fail_internal("embedding_backward: ", to_string(grad.sizes()), " to ", to_string(grad_table.sizes()));
   }
-  const std::vector<int64_t> list = checked_indices(index, 0, rows);
+  const IndexList list(index, 0, rows);
   const Tensor result = grad_table.is_contiguous() ? grad_table : Tensor::empty(grad_table.sizes(), grad_table.dtype());
   fill(result, 0);
   dispatch_floating("embedding_backward", grad.dtype(), [&]<class T>(TypeTag<T>) {
@@ -228,10 +291,10 @@ void embedding_backward(const Tensor& grad, const Tensor& index, int64_t padding
     // Cut by columns: within one the gradients are added in the order of the indices.
     const int64_t grain = std::max<int64_t>(16, kLightGrain / std::max<int64_t>(1, index.numel()));
     parallel_for(width, grain, [&](int64_t begin, int64_t end) {
-      for (size_t i = 0; i < list.size(); ++i) {
+      for (int64_t i = 0; i < list.size(); ++i) {
         if (list[i] == padding_idx) continue;
         T* row = to + list[i] * width;
-        const T* g = from + static_cast<int64_t>(i) * width;
+        const T* g = from + i * width;
         TW_INDEPENDENT
         for (int64_t c = begin; c < end; ++c) row[c] += g[c];
       }

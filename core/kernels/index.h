@@ -15,10 +15,18 @@ void scatter(const Tensor& dst, int64_t dim, const Tensor& index, const Tensor& 
 /// dst[index[i][j]][j] += src[i][j].
 void scatter_add(const Tensor& dst, int64_t dim, const Tensor& index, const Tensor& src);
 
+/// dst[index[i][j]][j] *= src[i][j], a number's `and` for bool.
+void scatter_multiply(const Tensor& dst, int64_t dim, const Tensor& index, const Tensor& src);
+
 /// Slices of x along `dim` at index [n] (negative ones are out of range).
 void index_select(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& out);
 /// dst's slice at index[i] gets alpha * src's slice i added.
 void index_add(const Tensor& dst, int64_t dim, const Tensor& index, const Tensor& src, const Scalar& alpha);
+
+/// dst's slice at index[i] becomes src's slice i; of several for one place the last stays.
+void index_copy(const Tensor& dst, int64_t dim, const Tensor& index, const Tensor& src);
+/// All of dst's slices at index [n] become the number; negative indices count from the end.
+void index_fill(const Tensor& dst, int64_t dim, const Tensor& index, const Scalar& value);
 
 /// mask ? value : x, broadcast to the shape of `out`; `mask` is bool.
 void masked_fill(const Tensor& x, const Tensor& mask, const Scalar& value, const Tensor& out);

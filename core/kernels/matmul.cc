@@ -91,6 +91,7 @@ void bmm(const Tensor& a, const Tensor& b, const Tensor& out, double beta) {
   check(a.dim() == 3 && b.dim() == 3 && out.dim() == 3 && a.size(2) == b.size(1) && out.size(0) == a.size(0) &&
             out.size(0) == b.size(0) && out.size(1) == a.size(1) && out.size(2) == b.size(2),
         "bmm", a, b, out);
+  if (out.numel() == 0) return;  // however many empty matrices there are
   dispatch_numeric("matmul", a.dtype(), [&]<class T>(TypeTag<T>) {
     T* to = out.mutable_data<T>();
     const Tensor left = with_unit_stride(a);

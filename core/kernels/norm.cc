@@ -89,6 +89,7 @@ void reciprocal_std(const Tensor& var, double eps, const Tensor& out) {
 void batch_norm_forward(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& weight,
                         const Tensor& bias, const Tensor& out) {
   const Extents e = extents_of(x);
+  if (x.numel() == 0) return;  // however many empty planes there are
   const Tensor result = plain_output(out);
   dispatch_floating("batch_norm", x.dtype(), [&]<class T>(TypeTag<T>) {
     T* to = result.mutable_data<T>();
@@ -139,6 +140,11 @@ void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& mean
                          const Tensor& weight, bool training, const Tensor& grad_x, const Tensor& grad_w,
                          const Tensor& grad_b) {
   const Extents e = extents_of(x);
+  if (x.numel() == 0) {
+    if (grad_w.defined()) fill(grad_w, 0);
+    if (grad_b.defined()) fill(grad_b, 0);
+    return;
+  }
   dispatch_floating("batch_norm_backward", x.dtype(), [&]<class T>(TypeTag<T>) {
     const Tensor result = grad_x.defined() ? plain_output(grad_x) : grad_x;
     T* gx = grad_x.defined() ? result.mutable_data<T>() : nullptr;

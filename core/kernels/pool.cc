@@ -31,8 +31,13 @@ struct PoolShape {
     int64_t first;
     int64_t last;
   };
-  absl::InlinedVector<Tap, 8> taps;
+  absl::InlinedVector<Tap, 8> taps;  // of those that lie inside for some output
+  bool all_taps = true;              // and those are all
 
+  // How many additions or comparisons a plane takes, at most.
+  int64_t work() const {
+    return out_plane() * std::min(kernel[0], in[0]) * std::min(kernel[1], in[1]) * static_cast<int64_t>(taps.size());
+  }
   int64_t in_plane() const { return in[0] * in[1] * in[2]; }
   int64_t out_plane() const { return out[0] * out[1] * out[2]; }
 };
@@ -65,13 +70,23 @@ PoolShape shape_of(const Tensor& x, const PoolParams& params, const Tensor& out)
     s.dilation[d] = dilated ? params.dilation[i] : 1;
     if (s.kernel[d] < 1 || s.stride[d] < 1 || s.padding[d] < 0 || s.dilation[d] < 1) wrong();
   }
+  if (x.numel() == 0 || out.numel() == 0) return s;  // nothing bounds how long the empty one's rows are
   for (int64_t k = 0; k < s.kernel[2]; ++k) {
     const int64_t stride = s.stride[2];
     const int64_t shift = k * s.dilation[2] - s.padding[2];
     const int64_t limit = s.in[2] - shift;
     const int64_t first = std::clamp<int64_t>((-shift + stride - 1) / stride, 0, s.out[2]);
     const int64_t last = limit <= 0 ? 0 : std::min(s.out[2], (limit + stride - 1) / stride);
-    s.taps.push_back({shift, first, std::max(first, last)});
+    if (first < last) {
+      s.taps.push_back({shift, first, last});
+      continue;
+    }
+    s.all_taps = false;
+    if (first == 0) break;  // behind the image, as all that follow
+    // A window may be far longer than the image: on to the next tap that does not lie before it for the output before
+    // `first`.
+    const int64_t before = s.padding[2] - (first - 1) * stride;
+    k = std::max(k, (before + s.dilation[2] - 1) / s.dilation[2] - 1);
   }
   return s;
 }
@@ -190,7 +205,7 @@ template <class T>
 void max_plane(const PoolShape& s, const T* x, T* out, int64_t* index) {
   // The outputs whose windows lie inside the image along the row.
   int64_t first = 0;
-  int64_t last = s.out[2];
+  int64_t last = s.all_taps ? s.out[2] : 0;
   for (const PoolShape::Tap& tap : s.taps) {
     first = std::max(first, tap.first);
     last = std::min(last, tap.last);
@@ -232,6 +247,13 @@ void divisors(const PoolShape& s, int64_t od, int64_t oh, bool count_include_pad
   for (int64_t i = 0; i < s.out[2]; ++i) counts[i] = static_cast<T>(divisor ? *divisor : rows * extent(2, i));
 }
 
+// -1 apart: the least integer has no negation, and the processor traps.
+template <class T>
+T quotient(T sum, T count) {
+  if constexpr (std::is_integral_v<T>) return count == T(-1) ? subtract(T{0}, sum) : T(sum / count);
+  return sum / count;
+}
+
 int64_t plane_grain(int64_t work) { return std::max<int64_t>(1, kHeavyGrain / std::max<int64_t>(1, work)); }
 
 Tensor plain_output(const Tensor& out) { return out.is_contiguous() ? out : Tensor::empty(out.sizes(), out.dtype()); }
@@ -270,8 +292,7 @@ void max_pool(const Tensor& x, const PoolParams& params, const Tensor& out, cons
     int64_t* index = wheres.mutable_data<int64_t>();
     const Tensor plain = contiguous(x);
     const T* from = plain.data<T>();
-    const int64_t work = s.out_plane() * s.kernel[0] * s.kernel[1] * s.kernel[2];
-    parallel_for(s.planes, plane_grain(work), [&](int64_t begin, int64_t end) {
+    parallel_for(s.planes, plane_grain(s.work()), [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p) {
         max_plane(s, from + p * s.in_plane(), to + p * s.out_plane(), index + p * s.out_plane());
       }
@@ -283,6 +304,7 @@ void max_pool(const Tensor& x, const PoolParams& params, const Tensor& out, cons
 
 void max_pool_backward(const Tensor& grad, const Tensor& indices, const Tensor& grad_x) {
   const Planes planes = planes_of(grad, grad_x);
+  if (grad_x.numel() == 0 && grad.numel() == 0) return;
   const Tensor result = plain_output(grad_x);
   dispatch_floating("max_pool_backward", grad.dtype(), [&]<class T>(TypeTag<T>) {
     T* to = result.mutable_data<T>();
@@ -304,6 +326,7 @@ void max_pool_backward(const Tensor& grad, const Tensor& indices, const Tensor& 
 }
 
 void gather_planes(const Tensor& x, const Tensor& indices, const Tensor& out) {
+  if (out.numel() == 0) return;
   const Planes planes = planes_of(out, x);
   const Tensor result = plain_output(out);
   dispatch_floating("max_pool_double_backward", x.dtype(), [&]<class T>(TypeTag<T>) {
@@ -329,12 +352,11 @@ void avg_pool(const Tensor& x, const PoolParams& params, bool count_include_pad,
   const PoolShape s = shape_of(x, params, out);
   if (out.numel() == 0) return;
   const Tensor result = plain_output(out);
-  dispatch_floating("avg_pool", x.dtype(), [&]<class T>(TypeTag<T>) {
+  dispatch_numeric("avg_pool", x.dtype(), [&]<class T>(TypeTag<T>) {
     T* to = result.mutable_data<T>();
     const Tensor plain = contiguous(x);
     const T* data = plain.data<T>();
-    const int64_t work = s.out_plane() * s.kernel[0] * s.kernel[1] * s.kernel[2];
-    parallel_for(s.planes, plane_grain(work), [&](int64_t begin, int64_t end) {
+    parallel_for(s.planes, plane_grain(s.work()), [&](int64_t begin, int64_t end) {
       std::vector<T> counts(static_cast<size_t>(s.out[2]));
       for (int64_t p = begin; p < end; ++p) {
         const T* from = data + p * s.in_plane();
@@ -349,11 +371,11 @@ void avg_pool(const Tensor& x, const PoolParams& params, bool count_include_pad,
               T* sum = row + tap.first;
               const int64_t count = tap.last - tap.first;
               TW_INDEPENDENT
-              for (int64_t i = 0; i < count; ++i) sum[i] += source[i * stride];
+              for (int64_t i = 0; i < count; ++i) sum[i] = add(sum[i], source[i * stride]);
             });
           });
           divisors(s, od, oh, count_include_pad, divisor, counts.data());
-          for (int64_t i = 0; i < s.out[2]; ++i) row[i] /= counts[static_cast<size_t>(i)];
+          for (int64_t i = 0; i < s.out[2]; ++i) row[i] = quotient(row[i], counts[static_cast<size_t>(i)]);
         }
       }
     });
@@ -370,8 +392,7 @@ void avg_pool_backward(const Tensor& grad, const PoolParams& params, bool count_
     T* data = result.mutable_data<T>();
     const Tensor plain = contiguous(grad);
     const T* from = plain.data<T>();
-    const int64_t work = s.in_plane() + s.out_plane() * s.kernel[0] * s.kernel[1] * s.kernel[2];
-    parallel_for(s.planes, plane_grain(work), [&](int64_t begin, int64_t end) {
+    parallel_for(s.planes, plane_grain(s.in_plane() + s.work()), [&](int64_t begin, int64_t end) {
       std::vector<T> shares(static_cast<size_t>(s.out[2]));
       for (int64_t p = begin; p < end; ++p) {
         T* to = data + p * s.in_plane();

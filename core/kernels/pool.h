@@ -14,8 +14,8 @@ struct PoolParams {
   Shape dilation;  // of max pooling
 };
 
-// x is [N, C, *spatial], out [N, C, *pooled]; `indices` are int64, each into the flattened spatial plane of x. Max
-// pooling takes any numeric dtype, the rest float32 and float64.
+// x is [N, C, *spatial], out [N, C, *pooled]; `indices` are int64, each into the flattened spatial plane of x. The
+// forward passes take any numeric dtype, the rest float32 and float64.
 
 /// The largest of each window (NaN wins) and where it first stands.
 void max_pool(const Tensor& x, const PoolParams& params, const Tensor& out, const Tensor& indices);

@@ -1,7 +1,9 @@
 #include "core/kernels/random.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <utility>
 
@@ -113,15 +115,67 @@ void bernoulli(const Tensor& out, const Tensor& p, Generator& generator) {
       for_each_run(outputs, inputs, std::max<int64_t>(1, out.numel()), [&](int64_t n, void* const* operands) {
         T* to = static_cast<T*>(operands[0]);
         const P* probability = static_cast<const P*>(operands[1]);
-        for (int64_t i = 0; i < n; ++i) to[i] = static_cast<T>(uniform_draw<P>(generator) < probability[i]);
+        for (int64_t i = 0; i < n; ++i) {
+          if (!(probability[i] >= 0 && probability[i] <= 1)) {
+            fail("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true, but got false.");
+          }
+          to[i] = static_cast<T>(uniform_draw<P>(generator) < probability[i]);
+        }
       });
     });
   });
 }
 
+void rrelu_slopes(const Tensor& out, const Tensor& x, double from, double to, Generator& generator) {
+  dispatch_floating("rrelu", x.dtype(), [&]<class T>(TypeTag<T>) {
+    const double low = static_cast<double>(static_cast<T>(from));
+    const double high = static_cast<double>(static_cast<T>(to));
+    const Tensor plain = contiguous(x);
+    const T* in = plain.data<T>();
+    T* slopes = out.mutable_data<T>();
+    for (int64_t i = 0; i < x.numel(); ++i) {
+      slopes[i] = in[i] <= T{0} ? static_cast<T>(generator.uniform_double() * (high - low) + low) : T{1};
+    }
+  });
+}
+
+namespace {
+
+template <class T>
+T rounded(uint64_t number) {
+  return static_cast<T>(static_cast<int64_t>(number));
+}
+
+// The distance of neighbours among floats of `number`'s size, which they do not hold exactly.
+template <class T>
+int64_t spacing(uint64_t number) {
+  const uint64_t size = static_cast<int64_t>(number) < 0 ? 0 - number : number;
+  return int64_t{1} << (std::bit_width(size) - std::numeric_limits<T>::digits);
+}
+
+// Floats cannot tell wide integers apart: ATen moves the bounds inwards, to where no number is rounded past them.
+template <class T>
+void move_bounds(int64_t& low, int64_t& high) {
+  const auto fits = [](T number) { return number < T{0x1p63}; };
+  const auto first = static_cast<uint64_t>(low) + 1;
+  if (const T near = rounded<T>(first); fits(near) && static_cast<int64_t>(near) < low) {
+    low = static_cast<int64_t>(near) + spacing<T>(first);
+  }
+  const auto last = static_cast<uint64_t>(high) - 1;
+  if (const T near = rounded<T>(last); fits(near) && static_cast<int64_t>(near) >= high) {
+    high = static_cast<int64_t>(near) - spacing<T>(last);
+  }
+}
+
+}  // namespace
+
 void randint(const Tensor& out, int64_t low, int64_t high, Generator& generator) {
-  const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
   dispatch_all(out.dtype(), [&]<class T>(TypeTag<T>) {
+    if constexpr (std::is_floating_point_v<T>) {
+      move_bounds<T>(low, high);
+      if (low >= high) fail("randint: the dtype tells no two integers of the range apart");
+    }
+    const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
     fill_serially<T>(out, [&] {
       const uint64_t draw = range >= (uint64_t{1} << 32) ? generator.random64() : uint64_t{generator.random()};
       return static_cast<T>(static_cast<int64_t>(draw % range + static_cast<uint64_t>(low)));

@@ -17,8 +17,11 @@ void uniform(const Tensor& out, double from, double to, Generator& generator);
 void normal(const Tensor& out, double mean, double std, Generator& generator);
 /// 1 with probability p, else 0; any dtype. One double a value.
 void bernoulli(const Tensor& out, double p, Generator& generator);
-/// 1 with probability p[i]; p is float32 or float64 of out's shape.
+/// 1 with probability p[i]; p is float32 or float64 of out's shape. Throws for what is no probability.
 void bernoulli(const Tensor& out, const Tensor& p, Generator& generator);
+/// The slopes of rrelu in training: U[from, to), one double each, where x is 0 or less, else 1; float32 and float64.
+/// REQUIRES: `out` is row-major and has x's dtype and sizes.
+void rrelu_slopes(const Tensor& out, const Tensor& x, double from, double to, Generator& generator);
 /// Integers of [low, high); any dtype. REQUIRES: low < high.
 void randint(const Tensor& out, int64_t low, int64_t high, Generator& generator);
 /// A permutation of 0 .. n-1 in an int64 tensor [n].

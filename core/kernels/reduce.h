@@ -11,6 +11,8 @@ namespace tapewire::kernels {
 
 /// Pairwise over vectors. `out` may be wider than x: bool and integers sum to int64; any dtype may sum to a float.
 void sum(const Tensor& x, Ints dims, const Tensor& out);
+/// The sum over how many there are; NaN of none. float32 and float64.
+void mean(const Tensor& x, Ints dims, const Tensor& out);
 void prod(const Tensor& x, Ints dims, const Tensor& out);
 /// The extreme value; NaN where any is. Throws when a slice is empty.
 void amax(const Tensor& x, Ints dims, const Tensor& out);
@@ -39,9 +41,5 @@ void all(const Tensor& x, Ints dims, const Tensor& out);
 void any(const Tensor& x, Ints dims, const Tensor& out);
 /// `out` is int64.
 void count_nonzero(const Tensor& x, Ints dims, const Tensor& out);
-
-/// Running sum and product along `dim`; bool and integers to int64. `out` has x's shape.
-void cumsum(const Tensor& x, int64_t dim, const Tensor& out);
-void cumprod(const Tensor& x, int64_t dim, const Tensor& out);
 
 }  // namespace tapewire::kernels

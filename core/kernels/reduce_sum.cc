@@ -76,6 +76,16 @@ void reduce_into(const Tensor& x, Ints dims, const Tensor& out) {
 }  // namespace
 
 void sum(const Tensor& x, Ints dims, const Tensor& out) { reduce_into<Sum>(x, dims, out); }
+void mean(const Tensor& x, Ints dims, const Tensor& out) {
+  const ReducePlan plan = plan_reduction(x, dims, out);
+  const OutputWriter writer(out);
+  dispatch_floating("mean", x.dtype(), [&]<class T>(TypeTag<T>) {
+    const auto count = static_cast<T>(plan.length);
+    const Sum<T> reducer;
+    fold(plan, x.data<T>(), reducer,
+         [&](int64_t offset, auto value) { writer.put(offset, static_cast<T>(value) / count); });
+  });
+}
 void prod(const Tensor& x, Ints dims, const Tensor& out) { reduce_into<Product>(x, dims, out); }
 
 }  // namespace tapewire::kernels

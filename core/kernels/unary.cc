@@ -1,12 +1,23 @@
 #include "core/kernels/unary.h"
 
 #include <cmath>
+#include <iterator>
 
 #include "core/kernels/copy.h"
 #include "core/kernels/unary_impl.h"
 
 namespace tapewire::kernels {
 namespace {
+
+// In the order of UnaryOp.
+constexpr std::string_view kNames[] = {
+    "neg",        "abs",     "sign",       "square", "relu",  "relu6",    "floor",       "ceil",      "round",
+    "trunc",      "frac",    "exp",        "exp2",   "expm1", "log",      "log2",        "log10",     "log1p",
+    "sqrt",       "rsqrt",   "reciprocal", "sin",    "cos",   "tan",      "asin",        "acos",      "atan",
+    "sinh",       "cosh",    "tanh",       "asinh",  "acosh", "atanh",    "sigmoid",     "erf",       "erfc",
+    "lgamma",     "digamma", "selu",       "silu",   "mish",  "softsign", "hardsigmoid", "hardswish", "logsigmoid",
+    "tanhshrink", "gelu",    "gelu",       "isnan",  "isinf", "isfinite", "logical_not"};
+static_assert(std::size(kNames) == static_cast<size_t>(UnaryOp::kLogicalNot) + 1);
 
 // Those that integers have too, and the cheap ones of floats alone.
 template <class T>
@@ -106,7 +117,9 @@ void unary(UnaryOp op, const Tensor& x, const Tensor& out) {
   if (op == UnaryOp::kIsnan || op == UnaryOp::kIsinf || op == UnaryOp::kIsfinite || op == UnaryOp::kLogicalNot) {
     return dispatch_all(x.dtype(), [&]<class T>(TypeTag<T>) { test<T>(op, x, out); });
   }
-  dispatch_numeric("elementwise function", x.dtype(), [&]<class T>(TypeTag<T>) {
+  const std::string_view name = kNames[static_cast<size_t>(op)];
+  if (op == UnaryOp::kSign && x.dtype() == DType::kBool) return copy(x, out);
+  dispatch_numeric(name, x.dtype(), [&]<class T>(TypeTag<T>) {
     if (arithmetic<T>(op, x, out)) return;
     if constexpr (std::is_floating_point_v<T>) {
       if (exponential_unary<T>(op, x, out) || trigonometric_unary<T>(op, x, out) || activation_unary<T>(op, x, out)) {
@@ -114,13 +127,16 @@ void unary(UnaryOp op, const Tensor& x, const Tensor& out) {
       }
       fail_internal("unary: no such function");
     } else {
-      fail("elementwise function: expects float32 or float64, got ", name_of(x.dtype()));
+      fail(name, ": expects float32 or float64, got ", name_of(x.dtype()));
     }
   });
 }
 
 void unary_attr(UnaryAttrOp op, const Tensor& x, double a_, double b_, const Tensor& out) {
-  dispatch_floating("activation", x.dtype(), [&]<class T>(TypeTag<T>) {
+  // In the order of UnaryAttrOp.
+  constexpr std::string_view kAttrNames[] = {"leaky_relu", "elu", "celu", "softplus", "softshrink", "hardshrink"};
+  static_assert(std::size(kAttrNames) == static_cast<size_t>(UnaryAttrOp::kHardshrink) + 1);
+  dispatch_floating(kAttrNames[static_cast<size_t>(op)], x.dtype(), [&]<class T>(TypeTag<T>) {
     const T a = static_cast<T>(a_);
     const T b = static_cast<T>(b_);
     const auto run = [&](auto f) { map<T, T>(kLightGrain, out, f, x); };
@@ -131,8 +147,6 @@ void unary_attr(UnaryAttrOp op, const Tensor& x, double a_, double b_, const Ten
         return run([a](T v) { return v > a ? v - a : v < -a ? v + a : v * T{0}; });
       case UnaryAttrOp::kHardshrink:
         return run([a](T v) { return v >= -a && v <= a ? T{0} : v; });
-      case UnaryAttrOp::kThreshold:
-        return run([a, b](T v) { return v <= a ? b : v; });
       case UnaryAttrOp::kElu:
         return simd_unary<T>(
             x, out, [a](simd::Vec<T> v) { return v > simd::splat(T{0}) ? v : simd::splat(a) * simd::expm1(v); });
@@ -147,6 +161,25 @@ void unary_attr(UnaryAttrOp op, const Tensor& x, double a_, double b_, const Ten
         });
     }
     fail_internal("unary_attr: no such function");
+  });
+}
+
+void threshold(const Tensor& x, const Scalar& threshold, const Scalar& value, const Tensor& out) {
+  dispatch_numeric("threshold", x.dtype(), [&]<class T>(TypeTag<T>) {
+    const T edge = threshold.to<T>();
+    const T below = value.to<T>();
+    map<T, T>(kLightGrain, out, [=](T v) { return v <= edge ? below : v; }, x);
+  });
+}
+
+void round(const Tensor& x, int64_t decimals, const Tensor& out) {
+  dispatch_floating("round", x.dtype(), [&]<class T>(TypeTag<T>) {
+    const T scale = static_cast<T>(std::pow(10.0, std::abs(static_cast<double>(decimals))));
+    if (decimals < 0) {
+      map<T, T>(kLightGrain, out, [scale](T v) { return std::nearbyint(v / scale) * scale; }, x);
+    } else {
+      map<T, T>(kLightGrain, out, [scale](T v) { return std::nearbyint(v * scale) / scale; }, x);
+    }
   });
 }
 

@@ -20,4 +20,9 @@ bool trigonometric_unary(UnaryOp op, const Tensor& x, const Tensor& out);
 template <class T>
 bool activation_unary(UnaryOp op, const Tensor& x, const Tensor& out);
 
+/// log|gamma(x)| and its derivative.
+float log_gamma(float x);
+double log_gamma(double x);
+double digamma(double x);
+
 }  // namespace tapewire::kernels

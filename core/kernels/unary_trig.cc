@@ -1,53 +1,6 @@
-#include <math.h>
-
-#include <cmath>
-#include <numbers>
-
 #include "core/kernels/unary_impl.h"
 
 namespace tapewire::kernels {
-namespace {
-
-// std::lgamma writes the global signgam.
-float log_gamma(float x) {
-  int sign = 0;
-  return lgammaf_r(x, &sign);
-}
-double log_gamma(double x) {
-  int sign = 0;
-  return lgamma_r(x, &sign);
-}
-
-// As ATen's calc_digamma (after Cephes): reflection below zero, recurrence up to 10, then the asymptotic series.
-double digamma(double x) {
-  if (x == 0) return std::copysign(INFINITY, -x);
-  double result = 0;
-  if (x < 0) {
-    if (x == std::trunc(x)) return NAN;
-    double whole = 0;
-    const double fraction = std::modf(x, &whole);
-    result = -std::numbers::pi / std::tan(std::numbers::pi * fraction);
-    x = 1 - x;
-  }
-  while (x < 10) {
-    result -= 1 / x;
-    x += 1;
-  }
-  if (x == 10) return result + 2.25175258906672110764;
-  double series = 0;
-  if (x < 1e17) {
-    constexpr double kTerms[] = {8.33333333333333333333e-2,  -2.10927960927960927961e-2, 7.57575757575757575758e-3,
-                                 -4.16666666666666666667e-3, 3.96825396825396825397e-3,  -8.33333333333333333333e-3,
-                                 8.33333333333333333333e-2};
-    const double z = 1 / (x * x);
-    for (const double term : kTerms) series = series * z + term;
-    series *= z;
-  }
-  return result + std::log(x) - 0.5 / x - series;
-}
-
-}  // namespace
-
 template <class T>
 bool trigonometric_unary(UnaryOp op, const Tensor& x, const Tensor& out) {
   using V = simd::Vec<T>;

@@ -139,6 +139,40 @@ TEST(IndexSelect, TakesSlicesInTheOrderOfTheIndex) {
   }
 }
 
+TEST(Scatter, MultipliesEachTimeAnIndexComes) {
+  const Tensor x = Tensor::of<int64_t>({2, 3, 5});
+  scatter_multiply(x, 0, Tensor::of<int64_t>({2, 0, 2}), Tensor::of<int64_t>({10, -1, 7}));
+  EXPECT_EQ(x.to_vector<int64_t>(), (std::vector<int64_t>{-2, 3, 350}));
+  const Tensor b = Tensor::of<bool>({true, true, false});
+  scatter_multiply(b, 0, Tensor::of<int64_t>({0, 2}), Tensor::of<bool>({false, true}));
+  EXPECT_EQ(b.to_vector<int64_t>(), (std::vector<int64_t>{0, 1, 0}));
+}
+
+TEST(IndexCopy, ReplacesSlicesAndTheLastStays) {
+  for (const DType dtype : kAll) {
+    for (const Tensor& x : layouts(tensor_of({0, 0, 0, 0, 0, 0}, ints({3, 2}), dtype))) {
+      const Tensor src = tensor_of({1, 1, 1, 0, 0, 1}, ints({3, 2}), dtype);
+      index_copy(x, 0, Tensor::of<int64_t>({2, 0, 2}), layouts(src).back());
+      expect_close(x, {1, 0, 0, 0, 0, 1}, 0);
+    }
+  }
+  const Tensor scalar = Tensor::scalar(1.0, DType::kFloat64);
+  index_copy(scalar, 0, Tensor::of<int64_t>({0}), Tensor::scalar(5.0, DType::kFloat64));
+  EXPECT_EQ(scalar.item<double>(), 5);
+}
+
+TEST(IndexFill, FillsSlicesAndCountsFromTheEnd) {
+  for (const DType dtype : kAll) {
+    for (const Tensor& x : layouts(tensor_of({0, 0, 0, 0, 0, 0}, ints({2, 3}), dtype))) {
+      index_fill(x, 1, Tensor::of<int64_t>({-1, 0}), 1);
+      expect_close(x, {1, 0, 1, 1, 0, 1}, 0);
+    }
+  }
+  const Tensor x = Tensor::zeros({2, 3});
+  EXPECT_THROW(index_fill(x, 1, Tensor::of<int64_t>({-4}), 1), Error);
+  EXPECT_THROW(index_fill(x, 1, Tensor::of<int64_t>({3}), 1), Error);
+}
+
 TEST(MaskedFill, FillsWhereTheMaskSays) {
   const Tensor x = Tensor::of<int64_t>({1, 2, 3, 4, 5, 6}, {2, 3});
   const Tensor mask = Tensor::of<bool>({true, false, true});

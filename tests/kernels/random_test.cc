@@ -1,6 +1,7 @@
 #include "core/kernels/random.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "tests/kernels/support.h"
 
@@ -91,6 +92,33 @@ TEST(Random, IntegersAndPermutations) {
   EXPECT_EQ(order.to_vector<int64_t>(), (std::vector<int64_t>{3, 4, 0, 5, 7, 9, 11, 6, 8, 1, 10, 2}));
 }
 
+// torch.randint(low, high, (4,), dtype) after torch.manual_seed(11).
+TEST(Random, FloatsStayWithinBoundsTheyCannotHold) {
+  struct Range {
+    int64_t low;
+    int64_t high;
+    DType dtype;
+    std::vector<double> values;
+  };
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  for (const Range& range : std::vector<Range>{
+           {0, int64_t{1} << 33, DType::kFloat32, {5228483584, 7088336896, 7636735488, 6482733056}},
+           {0, int64_t{1} << 33, DType::kFloat64, {4588342975, 2854952027, 5128687543, 8273322316}},
+           {1073741825, 1099511640121, DType::kFloat32, {1088589332480, 776248360960, 24981626880, 931134701568}},
+           {-34359738371, -1073741831, DType::kFloat32, {-29094612992, -19418247168, -16469558272, -3784872704}},
+           {-16777221, 3, DType::kFloat32, {-14277084, -8614350, -240597, -13953274}},
+           {0, kMost, DType::kFloat32, {0x1.71313cp+61, 0x1.3f1514p+58, 0x1.da55f6p+62, 0x1.ccaa28p+61}},
+           {-kMost + 4,
+            17,
+            DType::kFloat64,
+            {-5897983123618229248, -8864117261142908928, -678498381169847424, -5074073479047747584}}}) {
+    Generator generator(11);
+    const Tensor out = Tensor::empty({4}, range.dtype);
+    randint(out, range.low, range.high, generator);
+    EXPECT_EQ(out.to_vector<double>(), range.values) << range.low << " to " << range.high;
+  }
+}
+
 TEST(Random, EmptyTensorsDrawNothing) {
   Generator generator = seeded();
   const Generator::State before = generator.state();
@@ -98,6 +126,18 @@ TEST(Random, EmptyTensorsDrawNothing) {
   normal(Tensor::empty({0}), 0, 1, generator);
   bernoulli(Tensor::empty({0}), 0.5, generator);
   EXPECT_EQ(generator.state(), before);
+}
+
+TEST(Random, RreluDrawsOneDoubleForEachThatIsNotPositive) {
+  const Tensor x = Tensor::of<double>({-1, 2, 0, -4, NAN});
+  const Tensor slopes = Tensor::empty({5}, DType::kFloat64);
+  Generator generator(3);
+  rrelu_slopes(slopes, x, 0.1, 0.5, generator);
+  Generator again(3);
+  const auto draw = [&] { return 0.1 + 0.4 * again.uniform_double(); };
+  const double first = draw();
+  const double second = draw();
+  expect_close(slopes, {first, 1, second, draw(), 1}, 1e-15);
 }
 
 }  // namespace

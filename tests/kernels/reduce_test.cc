@@ -4,6 +4,7 @@
 #include <map>
 #include <numeric>
 
+#include "core/kernels/scan.h"
 #include "tests/kernels/support.h"
 
 namespace tapewire::kernels {
@@ -319,13 +320,13 @@ TEST(Scan, RunsAlongEveryDimensionAndInPlace) {
           const double tol = 10 * tolerance(dtype);
           for (const Tensor& from : layouts(x)) {
             for (const Tensor& out : empty_layouts(shape, widened(dtype))) {
-              (product ? cumprod : cumsum)(from, dim, out);
+              product ? cumprod(from, dim, out) : cumsum(from, dim, out);
               expect_close(out, want, tol, tol);
             }
             if (widened(dtype) == dtype) {
               const Tensor mine = Tensor::empty(shape, dtype);
               copy(from, mine);
-              (product ? cumprod : cumsum)(mine, dim, mine);
+              product ? cumprod(mine, dim, mine) : cumsum(mine, dim, mine);
               expect_close(mine, want, tol, tol);
             }
             if (::testing::Test::HasFailure()) return;

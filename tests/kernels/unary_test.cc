@@ -246,7 +246,55 @@ TEST(UnaryAttr, FollowsTheFormulas) {
   check(UnaryAttrOp::kSoftplus, 2, 5, [](double v) { return 2 * v > 5 ? v : std::log1p(std::exp(2 * v)) / 2; });
   check(UnaryAttrOp::kSoftshrink, 0.5, 0, [](double v) { return v > 0.5 ? v - 0.5 : v < -0.5 ? v + 0.5 : 0; });
   check(UnaryAttrOp::kHardshrink, 0.5, 0, [](double v) { return std::abs(v) <= 0.5 ? 0 : v; });
-  check(UnaryAttrOp::kThreshold, 1, -7, [](double v) { return v > 1 ? v : -7; });
+}
+
+TEST(Unary, PolygammaAgreesWithKnownValues) {
+  // From mpmath.
+  const Tensor x = Tensor::of<double>({0.5, 1, 3.25, 40, 1e6, -0.5, -2.25, 0, -3, INFINITY, NAN});
+  const Tensor out = Tensor::empty({11}, DType::kFloat64);
+  polygamma(0, Tensor::of<double>({0.5}), out.alias({{1}, {1}, 0}));
+  EXPECT_NEAR(out.data<double>()[0], -1.9635100260214234794, 1e-15);
+  polygamma(1, x, out);
+  expect_close(out,
+               {4.93480220054467931, 1.64493406684822644, 0.359798290309579875, 0.0253151038412910282,
+                1.00000050000016667e-6, 8.93480220054467931, 19.3794105118691374, INFINITY, INFINITY, 0, NAN},
+               1e-13, 1e-300);
+  polygamma(2, x, out);
+  expect_close(out,
+               {-16.82879664423432, -2.40411380631918857, -0.128156947139115121, -0.000640820271835298588,
+                -1.0000010000005e-12, -0.828796644234319996, 123.896949774060166, -INFINITY, -INFINITY, 0, NAN},
+               1e-13, 1e-300);
+  polygamma(5, x, out);
+  expect_close(out,
+               {7691.1135486024355, 122.081167438133897, 0.131606085780973139, 2.49389435099967023e-7,
+                2.400006000006e-29, 15371.1135486024355, 492231.135504470091, INFINITY, INFINITY, 0, NAN},
+               1e-13, 1e-300);
+}
+
+TEST(Unary, PolygammaEndsForAnyArguments) {
+  const Tensor x = Tensor::of<double>({1e-300, 1e15, -1e15 - 0.5, -123456.75, 1e300, -1e300});
+  const Tensor out = Tensor::empty({6}, DType::kFloat64);
+  for (const int64_t n : {1, 2, 50, 200, 2147483647}) polygamma(n, x, out);
+  polygamma(1, Tensor::of<double>({-1e5 - 0.5}), out.alias({{1}, {1}, 0}));
+  EXPECT_NEAR(out.data<double>()[0], 9.8695944, 2e-5);  // pi^2 less what lies beyond
+}
+
+TEST(Unary, RoundsToDecimals) {
+  const Tensor x = Tensor::of<double>({1.2345, -1.2355, 0.5, 1250});
+  const Tensor out = Tensor::empty({4}, DType::kFloat64);
+  round(x, 2, out);
+  expect_close(out, {1.23, -1.24, 0.5, 1250}, 1e-15);
+  round(x, -2, out);
+  expect_close(out, {0, 0, 0, 1200}, 1e-15, 1e-300);
+}
+
+TEST(Unary, ThresholdTakesEveryNumber) {
+  for (const DType dtype : kNumbers) {
+    const Tensor x = tensor_of({1, 2, 3, 4}, ints({4}), dtype);
+    const Tensor out = Tensor::empty(x.sizes(), dtype);
+    threshold(x, 2, 9, out);
+    expect_close(out, {9, 9, 3, 4}, 0, 0);
+  }
 }
 
 TEST(NanToNum, ReplacesWhatIsNotFinite) {

@@ -1,0 +1,99 @@
+#include "core/kernels/sort.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/base/parallel_for.h"
+#include "core/kernels/reduce_impl.h"
+
+namespace tapewire::kernels {
+namespace {
+
+template <class T>
+struct Item {
+  T key;
+  int64_t index;
+};
+
+template <class T, bool kDescending>
+bool precedes(const Item<T>& a, const Item<T>& b) {
+  const bool a_nan = a.key != a.key;
+  const bool b_nan = b.key != b.key;
+  if (a_nan || b_nan) return kDescending ? a_nan && !b_nan : b_nan && !a_nan;
+  return kDescending ? a.key > b.key : a.key < b.key;
+}
+
+enum class Rank { kStable, kAny, kFirst };
+
+template <class T, bool kDescending>
+void rank_items(std::vector<Item<T>>& items, int64_t kept, Rank rank) {
+  const auto before = &precedes<T, kDescending>;
+  const auto length = static_cast<int64_t>(items.size());
+  const auto first = items.begin();
+  if (rank == Rank::kStable) {
+    std::stable_sort(first, items.end(), before);
+  } else if (rank == Rank::kAny) {
+    std::sort(first, items.end(), before);
+  } else if (kept <= length / 64) {
+    std::partial_sort(first, first + kept, items.end(), before);
+  } else {
+    std::nth_element(first, first + kept - 1, items.end(), before);
+    std::sort(first, first + kept - 1, before);
+  }
+}
+
+template <class T, bool kDescending>
+void order(const Tensor& x, int64_t dim, Rank rank, const Tensor& values, const Tensor& indices) {
+  T* value_data = values.mutable_data<T>();
+  int64_t* index_data = indices.mutable_data<int64_t>();
+  const T* data = x.data<T>();
+  if (values.numel() == 0) return;
+  const auto along = static_cast<size_t>(dim);
+  const bool scalar = x.dim() == 0;
+  const int64_t length = scalar ? 1 : x.sizes()[along];
+  const int64_t kept = scalar ? 1 : values.sizes()[along];
+  Shape sizes(x.sizes());
+  Shape strides[] = {x.strides(), values.strides(), indices.strides()};
+  int64_t step[3] = {};
+  if (!scalar) {
+    sizes.erase(sizes.begin() + dim);
+    for (size_t i = 0; i < 3; ++i) {
+      step[i] = strides[i][along];
+      strides[i].erase(strides[i].begin() + dim);
+    }
+  }
+  const LoopNest nest = make_nest(sizes, strides, /*reorder=*/true);
+  const int64_t lines = numel_of(nest.sizes);
+  parallel_for(lines, std::max<int64_t>(1, kHeavyGrain / length), [&](int64_t begin, int64_t end) {
+    std::vector<Item<T>> items(static_cast<size_t>(length));
+    for (int64_t line = begin; line < end; ++line) {
+      const T* from = data + nest_offset(nest, 0, nest.dims(), line);
+      for (int64_t i = 0; i < length; ++i) items[static_cast<size_t>(i)] = {from[i * step[0]], i};
+      rank_items<T, kDescending>(items, kept, rank);
+      T* value = value_data + nest_offset(nest, 1, nest.dims(), line);
+      int64_t* index = index_data + nest_offset(nest, 2, nest.dims(), line);
+      for (int64_t i = 0; i < kept; ++i) {
+        value[i * step[1]] = items[static_cast<size_t>(i)].key;
+        index[i * step[2]] = items[static_cast<size_t>(i)].index;
+      }
+    }
+  });
+}
+
+void order_any(const Tensor& x, int64_t dim, bool descending, Rank rank, const Tensor& values, const Tensor& indices) {
+  dispatch_all(x.dtype(), [&]<class T>(TypeTag<T>) {
+    descending ? order<T, true>(x, dim, rank, values, indices) : order<T, false>(x, dim, rank, values, indices);
+  });
+}
+
+}  // namespace
+
+void sort(const Tensor& x, int64_t dim, bool descending, bool stable, const Tensor& values, const Tensor& indices) {
+  order_any(x, dim, descending, stable ? Rank::kStable : Rank::kAny, values, indices);
+}
+
+void topk(const Tensor& x, int64_t dim, bool largest, const Tensor& values, const Tensor& indices) {
+  order_any(x, dim, largest, Rank::kFirst, values, indices);
+}
+
+}  // namespace tapewire::kernels

@@ -1,0 +1,46 @@
+#include "core/kernels/svd.h"
+
+#include <Eigen/Core>
+#include <Eigen/SVD>
+
+#include <algorithm>
+
+#include "core/base/parallel_for.h"
+#include "core/kernels/copy.h"
+#include "core/kernels/elementwise_impl.h"
+
+namespace tapewire::kernels {
+
+void svd(const Tensor& x, const Tensor& u, const Tensor& s, const Tensor& vh) {
+  const int64_t m = x.size(1);
+  const int64_t n = x.size(2);
+  const int64_t k = std::min(m, n);
+  if (u.numel() != x.size(0) * m * k || s.numel() != x.size(0) * k || vh.numel() != x.size(0) * k * n) {
+    fail_internal("svd: outputs do not fit ", to_string(x.sizes()));
+  }
+  dispatch_floating("svd", x.dtype(), [&]<class T>(TypeTag<T>) {
+    using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    using Map = Eigen::Map<Matrix>;
+    const Tensor plain = contiguous(x);
+    const T* from = plain.data<T>();
+    T* to_u = u.mutable_data<T>();
+    T* to_s = s.mutable_data<T>();
+    T* to_vh = vh.mutable_data<T>();
+    if (k == 0) return;
+    const int64_t grain = std::max<int64_t>(1, kHeavyGrain / (m * n * k));
+    parallel_for(x.size(0), grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const Eigen::Map<const Matrix> matrix(from + i * m * n, m, n);
+        if (!matrix.allFinite()) {
+          fail("svd: The algorithm failed to converge because the input matrix contained non-finite values.");
+        }
+        const Eigen::BDCSVD<Matrix> parts(matrix, Eigen::ComputeThinU | Eigen::ComputeThinV);
+        Map(to_u + i * m * k, m, k) = parts.matrixU();
+        Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(to_s + i * k, k) = parts.singularValues();
+        Map(to_vh + i * k * n, k, n) = parts.matrixV().transpose();
+      }
+    });
+  });
+}
+
+}  // namespace tapewire::kernels
