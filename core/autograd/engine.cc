@@ -331,7 +331,7 @@ Tensors grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, st
   results.resize(inputs.size());
   for (const Tensor& result : results) {
     if (!result.defined() && !options.allow_unused) {
-      fail_precondition(
+      fail(
           "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
           "is the desired behavior.");
     }

@@ -1,5 +1,7 @@
 #include "core/autograd/grad_mode.h"
 
+#include "core/tensor/tensor.h"
+
 namespace tapewire {
 namespace {
 thread_local bool recording = true;
@@ -9,6 +11,9 @@ thread_local bool detecting_anomalies = false;
 bool grad_enabled() { return recording; }
 GradModeGuard::GradModeGuard(bool enabled) : previous_(recording) { recording = enabled; }
 GradModeGuard::~GradModeGuard() { recording = previous_; }
+
+InferenceModeGuard::InferenceModeGuard(bool enabled) : grad_mode_(!enabled), previous_(set_inference_mode(enabled)) {}
+InferenceModeGuard::~InferenceModeGuard() { set_inference_mode(previous_); }
 
 bool anomaly_enabled() { return detecting_anomalies; }
 AnomalyGuard::AnomalyGuard(bool enabled) : previous_(detecting_anomalies) { detecting_anomalies = enabled; }

@@ -23,6 +23,21 @@ class NoGradGuard : public GradModeGuard {
   NoGradGuard() : GradModeGuard(false) {}
 };
 
+/// torch.inference_mode: nothing inside is recorded, and tensors made inside never are part of a tape: they cannot be
+/// saved for backward, nor changed in place outside. Views of other tensors stay what they are. A guard with false
+/// inside one with true records again.
+class InferenceModeGuard {
+ public:
+  explicit InferenceModeGuard(bool enabled = true);
+  ~InferenceModeGuard();
+  InferenceModeGuard(const InferenceModeGuard&) = delete;
+  InferenceModeGuard& operator=(const InferenceModeGuard&) = delete;
+
+ private:
+  GradModeGuard grad_mode_;
+  bool previous_;
+};
+
 /// Whether nodes remember what made them and gradients are checked for NaN (torch.autograd.detect_anomaly).
 bool anomaly_enabled();
 

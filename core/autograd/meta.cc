@@ -10,12 +10,44 @@
 namespace tapewire {
 namespace {
 
+// Where a base's elements lie, counted from its first, and how its gradient is laid out so that views of the base are
+// strided views of the gradient, too: as it is when the base is row-major, else spread over the base's span.
+class BaseLayout {
+ public:
+  explicit BaseLayout(const Tensor& base) : layout_(base.geometry()), row_major_(base.is_contiguous()) {
+    layout_.offset = 0;
+    if (row_major_) {
+      room_ = layout_.sizes;
+      return;
+    }
+    int64_t span = base.numel() == 0 ? 0 : 1;
+    for (size_t i = 0; i < layout_.sizes.size(); ++i) {
+      if (layout_.sizes[i] > 1 && layout_.strides[i] == 0) {
+        fail_precondition("in-place change of a view whose base ", to_string(base.spec()), " has strides ",
+                          to_string(base.strides()), ": some of its elements are one; clone it first");
+      }
+      if (span > 0) span += (layout_.sizes[i] - 1) * layout_.strides[i];
+    }
+    room_ = {span};
+  }
+
+  /// The sizes of what spread() gives.
+  const Shape& room() const { return room_; }
+  Tensor spread(const Tensor& grad) const {
+    return row_major_ ? grad : engine_ops().as_strided_backward(grad, layout_, room_);
+  }
+  Tensor gather(const Tensor& spread) const {
+    return row_major_ ? spread : engine_ops().clone(engine_ops().as_strided(spread, layout_));
+  }
+
+ private:
+  Geometry layout_;
+  bool row_major_;
+  Shape room_;
+};
+
 // The view's place counted from its base's first element.
 Geometry relative_geometry(const Tensor& view, const Tensor& base) {
-  if (!base.is_contiguous()) {
-    fail_precondition("in-place change of a view whose base ", to_string(base.spec()), " has strides ",
-                      to_string(base.strides()), "; only views of row-major tensors can be, make it contiguous first");
-  }
   Geometry geometry = view.geometry();
   geometry.offset -= base.offset();
   return geometry;
@@ -25,7 +57,8 @@ Geometry relative_geometry(const Tensor& view, const Tensor& base) {
 // change, that of the rest passes by. Follows torch/csrc/autograd/functions/tensor.cpp's CopySlices.
 class CopySlices final : public Node {
  public:
-  CopySlices(const Tensor& base, Geometry view, Ref<Node> change) : view_(std::move(view)), change_(std::move(change)) {
+  CopySlices(const Tensor& base, Geometry view, Ref<Node> change)
+      : base_(base), view_(std::move(view)), change_(std::move(change)) {
     add_output(base.spec());
     add_next_edge(gradient_edge(base));
     for (size_t i = 1; i < change_->next_edges().size(); ++i) add_next_edge(change_->next_edges()[i]);
@@ -40,13 +73,14 @@ class CopySlices final : public Node {
     const EngineOps& ops = engine_ops();
     // What else the change put out has no gradient here: it is a result of its own, not part of the base.
     Tensors slice(change_->outputs().size());
-    slice[0] = ops.clone(ops.as_strided(grads[0], view_));
+    const Tensor all = base_.spread(grads[0]);
+    slice[0] = ops.clone(ops.as_strided(all, view_));
     Tensors inner = change_->apply(std::move(slice));
     for (size_t i = 1; i < out.size() && i < inner.size(); ++i) out[i] = std::move(inner[i]);
     if (needs_input(0)) {
       const Tensor part =
           !inner.empty() && inner[0].defined() ? inner[0] : Tensor::zeros(view_.sizes, grads[0].dtype());
-      out[0] = ops.as_strided_scatter(grads[0], part, view_);
+      out[0] = base_.gather(ops.as_strided_scatter(all, part, view_));
     }
     return out;
   }
@@ -57,6 +91,7 @@ class CopySlices final : public Node {
   }
 
  private:
+  BaseLayout base_;
   Geometry view_;
   Ref<Node> change_;
 };
@@ -64,18 +99,18 @@ class CopySlices final : public Node {
 // The history of a view after its base was changed through another tensor: a plain strided view of the base.
 class StridedView final : public Node {
  public:
-  StridedView(const Tensor& base, const Tensor& view) : base_(base.sizes()), view_(relative_geometry(view, base)) {
+  StridedView(const Tensor& base, const Tensor& view) : base_(base), view_(relative_geometry(view, base)) {
     add_output(view.spec());
     add_next_edge(gradient_edge(base));
   }
   std::string name() const override { return "AsStridedBackward0"; }
   Tensors apply(Tensors grads) override {
     if (!grads[0].defined()) return Tensors(1);
-    return {engine_ops().as_strided_backward(grads[0], view_, base_)};
+    return {base_.gather(engine_ops().as_strided_backward(grads[0], view_, base_.room()))};
   }
 
  private:
-  Shape base_;
+  BaseLayout base_;
   Geometry view_;
 };
 
@@ -142,6 +177,9 @@ AutogradMeta& autograd_meta(const Tensor& x) {
 const Tensor& set_requires_grad(const Tensor& x, bool requires_grad) {
   if (requires_grad && !is_floating(x.dtype())) {
     fail("only Tensors of floating point dtype can require gradients, got ", name_of(x.dtype()));
+  }
+  if (requires_grad && x.is_inference() && !inference_mode_enabled()) {
+    fail_precondition("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
   }
   if (!is_leaf(x)) {
     if (requires_grad) return x;
@@ -235,12 +273,17 @@ void set_view_of(const Tensor& view, const Tensor& input, ViewOrigin origin) {
 }
 
 void check_inplace(const Tensor& x, std::string_view op, bool any_requires_grad) {
+  if (x.is_inference() && !inference_mode_enabled()) {
+    fail_precondition(op,
+                      ": Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone "
+                      "to get a normal tensor before doing inplace update.");
+  }
   if (!grad_enabled() || !any_requires_grad) return;
   const AutogradMeta* meta = find_autograd_meta(x);
   if (meta != nullptr && meta->view) {
     check_view_origin(x, op, false);
     const Tensor& base = meta->view->base;
-    relative_geometry(x, base);
+    static_cast<void>(BaseLayout(base));  // refuses what cannot be rebased before anything changes
     if (base.autograd().requires_grad && is_leaf(base)) {
       fail_precondition(op, ": a view of a leaf Variable that requires grad is being used in an in-place operation.");
     }

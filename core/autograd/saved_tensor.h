@@ -16,10 +16,16 @@ class SavedTensor {
   /// FAILED_PRECONDITION when it was changed in place since, or released.
   Tensor unpack(const Ref<Node>& owner) const;
   void release();
-  const Storage* storage() const { return data_.defined() ? &data_.storage() : nullptr; }
+  const Storage* storage() const { return leaf_.defined() ? &leaf_.storage() : storage_.get(); }
 
  private:
-  Tensor data_;
+  bool is_empty() const { return !leaf_.defined() && !storage_; }
+
+  Tensor leaf_;  // a leaf that requires a gradient, itself: its identity is where gradients accumulate
+  // Of any other tensor what it takes to make a handle again; none is kept, since that costs an allocation an op.
+  Ref<Storage> storage_;
+  Geometry geometry_;
+  DType dtype_ = DType::kFloat32;
   Ref<Node> grad_fn_;  // of an input that is no leaf
   uint32_t output_nr_ = 0;
   uint32_t version_ = 0;

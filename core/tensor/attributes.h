@@ -67,6 +67,13 @@ struct AttributeType<std::vector<double>> {
   static std::vector<double> from(const Value& v);
   static Value to(const std::vector<double>& v);
 };
+/// Of several kinds, for ops that tell their overloads apart by it.
+template <>
+struct AttributeType<Value> {
+  static constexpr std::string_view kName = "any";
+  static Value from(const Value& v) { return v; }
+  static Value to(const Value& v) { return v; }
+};
 template <class T>
 struct AttributeType<std::optional<T>> {
   static constexpr std::string_view kName = AttributeType<T>::kName;
@@ -95,7 +102,7 @@ struct AttributeType<E> {
 /// One row of the catalogue.
 struct AttributeInfo {
   std::string_view name;
-  std::string_view type;  // "int", "ints", "float", "floats", "number", "bool", "string", "dtype"
+  std::string_view type;  // "int", "ints", "float", "floats", "number", "bool", "string", "dtype", "any"
   Value default_value;
   bool required = false;
   bool optional = false;  // none is a value

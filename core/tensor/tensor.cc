@@ -2,17 +2,25 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_join.h"
 
 namespace tapewire {
+namespace {
+thread_local bool making_inference_tensors = false;
+}  // namespace
+
+bool inference_mode_enabled() { return making_inference_tensors; }
+bool set_inference_mode(bool enabled) { return std::exchange(making_inference_tensors, enabled); }
 
 TensorImpl::TensorImpl(Ref<Storage> s, DType d, Geometry g)
     : storage(std::move(s)),
       geometry(std::move(g)),
       numel(numel_of(geometry.sizes)),
       dtype(d),
-      contiguous(tapewire::is_contiguous(geometry.sizes, geometry.strides)) {}
+      contiguous(tapewire::is_contiguous(geometry.sizes, geometry.strides)),
+      inference(inference_mode_enabled()) {}
 
 Tensor Tensor::empty(Ints sizes, DType dtype) {
   const auto bytes = static_cast<size_t>(numel_of(sizes)) * size_of(dtype);
@@ -97,7 +105,9 @@ std::vector<T> Tensor::to_vector() const {
 }
 
 Tensor Tensor::alias(Geometry geometry) const {
-  return Tensor(make_ref<TensorImpl>(impl_->storage, dtype(), std::move(geometry)));
+  auto impl = make_ref<TensorImpl>(impl_->storage, dtype(), std::move(geometry));
+  impl->inference = impl_->inference;
+  return Tensor(std::move(impl));
 }
 
 std::string to_string(const Tensor& tensor) {

@@ -46,6 +46,11 @@ struct Geometry {
   int64_t offset = 0;
 };
 
+/// Whether new tensors of this thread are inference tensors; set by autograd's InferenceModeGuard.
+bool inference_mode_enabled();
+/// Returns what it was.
+bool set_inference_mode(bool enabled);
+
 /// What a Tensor handle points to.
 struct TensorImpl : RefCounted<TensorImpl> {
   TensorImpl(Ref<Storage> s, DType d, Geometry g);
@@ -55,6 +60,7 @@ struct TensorImpl : RefCounted<TensorImpl> {
   int64_t numel;
   DType dtype;
   bool contiguous;
+  bool inference;               // made in inference mode: never part of a tape
   bool wrapped_number = false;  // made of a Python number: yields to tensors in type promotion
   AutogradSlot autograd;
 
@@ -117,6 +123,8 @@ class Tensor {
   size_t itemsize() const { return size_of(impl_->dtype); }
   size_t nbytes() const { return static_cast<size_t>(impl_->numel) * itemsize(); }
   bool is_contiguous() const { return impl_->contiguous; }
+  /// Made in inference mode, or a view of such a tensor.
+  bool is_inference() const { return impl_->inference; }
   bool is_wrapped_number() const { return impl_->wrapped_number; }
   TensorSpec spec() const { return {dtype(), sizes()}; }
 

@@ -86,14 +86,14 @@ std::string Value::repr() const {
     const auto part = [](const std::optional<int64_t>& v) { return v ? str_cat(*v) : std::string(); };
     return str_cat(part(slice().start), ":", part(slice().stop), slice().step ? str_cat(":", *slice().step) : "");
   }
-  std::string out = is_tuple() ? "(" : "{";
+  std::string out = is_list() ? "[" : is_tuple() ? "(" : "{";
   std::string_view separator;
   if (is_tuple()) {
     for (const Value& item : tuple()) {
       out += str_cat(separator, item.repr());
       separator = ", ";
     }
-    return out + (tuple().size() == 1 ? ",)" : ")");
+    return out + (is_list() ? "]" : tuple().size() == 1 ? ",)" : ")");
   }
   for (const auto& [key, item] : dict()) {
     out += str_cat(separator, "'", key, "': ", item.repr());

@@ -43,6 +43,12 @@ class Value {
   Value(Tuple v) : kind_(std::make_shared<const Tuple>(std::move(v))) {}
   Value(Dict v) : kind_(std::make_shared<const Dict>(std::move(v))) {}
   Value(const Scalar& v);
+  /// A tuple that Python would write with brackets: as an index, [0, 2] picks two rows and (0, 2) one element.
+  static Value list(Tuple v) {
+    Value out(std::move(v));
+    out.is_list_ = true;
+    return out;
+  }
 
   bool is_none() const { return std::holds_alternative<std::monostate>(kind_); }
   bool is_tensor() const { return std::holds_alternative<Tensor>(kind_); }
@@ -54,6 +60,7 @@ class Value {
   bool is_dtype() const { return std::holds_alternative<DType>(kind_); }
   bool is_slice() const { return std::holds_alternative<Slice>(kind_); }
   bool is_tuple() const { return std::holds_alternative<std::shared_ptr<const Tuple>>(kind_); }
+  bool is_list() const { return is_list_; }  // a tuple, too
   bool is_dict() const { return std::holds_alternative<std::shared_ptr<const Dict>>(kind_); }
 
   /// Each throws "expected a tensor, got int 3" and the like when the value is of another kind.
@@ -80,6 +87,7 @@ class Value {
   std::variant<std::monostate, Tensor, bool, int64_t, double, std::string, DType, Slice, std::shared_ptr<const Tuple>,
                std::shared_ptr<const Dict>>
       kind_;
+  bool is_list_ = false;
 };
 
 /// What a module or an op is called with: positional values, then named ones.

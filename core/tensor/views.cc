@@ -10,7 +10,8 @@ int64_t dims_of(const Geometry& g) { return static_cast<int64_t>(g.sizes.size())
 Shape infer_size(std::string_view op, Ints sizes, int64_t numel) {
   Shape out(sizes.begin(), sizes.end());
   std::optional<size_t> unknown;
-  int64_t known = 1;
+  int64_t extent = 1;  // of the known sizes but zeros: strides are built from them
+  bool empty = false;
   bool overflow = false;
   for (size_t i = 0; i < out.size(); ++i) {
     if (out[i] == -1) {
@@ -19,9 +20,11 @@ Shape infer_size(std::string_view op, Ints sizes, int64_t numel) {
     } else if (out[i] < 0) {
       fail(op, ": invalid shape dimension ", out[i]);
     } else {
-      overflow = overflow || __builtin_mul_overflow(known, out[i], &known);
+      overflow = overflow || __builtin_mul_overflow(extent, std::max<int64_t>(out[i], 1), &extent);
+      empty = empty || out[i] == 0;
     }
   }
+  const int64_t known = empty ? 0 : extent;
   if (!overflow && unknown && known > 0 && numel % known == 0) {
     out[*unknown] = numel / known;
     return out;
@@ -160,11 +163,22 @@ Geometry unsqueeze(const Geometry& from, int64_t dim) {
 }
 
 Geometry squeeze(const Geometry& from, std::optional<int64_t> dim) {
-  std::optional<size_t> only;
-  if (dim) only = static_cast<size_t>(wrap_dim("squeeze", *dim, dims_of(from)));
+  if (dim) return squeeze(from, Ints(&*dim, 1));
   Geometry out{{}, {}, from.offset};
   for (size_t i = 0; i < from.sizes.size(); ++i) {
-    if (from.sizes[i] == 1 && (!only || *only == i)) continue;
+    if (from.sizes[i] == 1) continue;
+    out.sizes.push_back(from.sizes[i]);
+    out.strides.push_back(from.strides[i]);
+  }
+  return out;
+}
+
+Geometry squeeze(const Geometry& from, Ints dims) {
+  // No dimensions mean none here, not all.
+  const Shape dropped = dims.empty() ? Shape() : wrap_dims("squeeze", dims, dims_of(from));
+  Geometry out{{}, {}, from.offset};
+  for (size_t i = 0; i < from.sizes.size(); ++i) {
+    if (from.sizes[i] == 1 && std::ranges::find(dropped, static_cast<int64_t>(i)) != dropped.end()) continue;
     out.sizes.push_back(from.sizes[i]);
     out.strides.push_back(from.strides[i]);
   }
@@ -198,6 +212,62 @@ Geometry slice(const Geometry& from, int64_t dim, int64_t start, int64_t end, in
   out.offset += first * from.strides[i];
   out.sizes[i] = (last - first) / step + ((last - first) % step != 0 ? 1 : 0);
   out.strides[i] = size <= 1 ? from.strides[i] : from.strides[i] * std::min(step, size);
+  return out;
+}
+
+Geometry narrow(std::string_view op, const Geometry& from, int64_t dim, int64_t start, int64_t length) {
+  if (from.sizes.empty()) fail(op, ": narrow() cannot be applied to a 0-dim tensor.");
+  const auto i = static_cast<size_t>(wrap_dim(op, dim, dims_of(from)));
+  const int64_t size = from.sizes[i];
+  if (length < 0) fail(op, ": narrow(): length must be non-negative.");
+  if (start < -size || start > size) {
+    fail(op, ": start out of range (expected to be in range of [", -size, ", ", size, "], but got ", start, ")");
+  }
+  const int64_t first = start < 0 ? start + size : start;
+  if (length > size - first) {
+    fail(op, ": start (", first, ") + length (", length, ") exceeds dimension size (", size, ").");
+  }
+  Geometry out = from;
+  out.offset += first * from.strides[i];
+  out.sizes[i] = length;
+  return out;
+}
+
+Geometry diagonal(const Geometry& from, int64_t offset, int64_t dim1, int64_t dim2) {
+  const auto a = static_cast<size_t>(wrap_dim("diagonal", dim1, dims_of(from)));
+  const auto b = static_cast<size_t>(wrap_dim("diagonal", dim2, dims_of(from)));
+  if (a == b) fail("diagonal: diagonal dimensions cannot be identical ", dim1, ", ", dim2);
+  const int64_t rows = from.sizes[a] + std::min<int64_t>(offset, 0);
+  const int64_t columns = from.sizes[b] - std::max<int64_t>(offset, 0);
+  const int64_t length = std::max<int64_t>(0, std::min(rows, columns));
+  Geometry out = from;
+  // An empty diagonal has no first element whose place could be said.
+  if (length > 0) out.offset += offset >= 0 ? offset * from.strides[b] : -offset * from.strides[a];
+  for (const size_t d : {std::max(a, b), std::min(a, b)}) {
+    out.sizes.erase(out.sizes.begin() + static_cast<std::ptrdiff_t>(d));
+    out.strides.erase(out.strides.begin() + static_cast<std::ptrdiff_t>(d));
+  }
+  out.sizes.push_back(length);
+  out.strides.push_back(from.strides[a] + from.strides[b]);
+  return out;
+}
+
+Geometry unfold(const Geometry& from, int64_t dim, int64_t size, int64_t step) {
+  const auto i = static_cast<size_t>(wrap_dim("unfold", dim, dims_of(from)));
+  const bool scalar = from.sizes.empty();
+  const int64_t room = scalar ? 1 : from.sizes[i];
+  if (size < 0) fail("unfold: size is ", size, " but must be >= 0");
+  if (size > room) {
+    fail("unfold: maximum size for tensor at dimension ", dim, " is ", room, " but size is ", size);
+  }
+  if (step <= 0) fail("unfold: step is ", step, " but must be > 0");
+  Geometry out = from;
+  out.sizes.push_back(size);
+  out.strides.push_back(scalar ? 1 : from.strides[i]);
+  if (scalar) return out;
+  out.sizes[i] = (room - size) / step + 1;
+  // A lone window has no next one; its step may be anything, even beyond what a stride can say.
+  out.strides[i] = out.sizes[i] > 1 ? from.strides[i] * step : from.strides[i];
   return out;
 }
 

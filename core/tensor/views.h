@@ -22,8 +22,16 @@ Geometry expand(std::string_view op, const Geometry& from, Ints sizes);
 Geometry unsqueeze(const Geometry& from, int64_t dim);
 /// Drops dimension `dim` where it is one long, or all such when absent.
 Geometry squeeze(const Geometry& from, std::optional<int64_t> dim);
+/// The same for several dimensions.
+Geometry squeeze(const Geometry& from, Ints dims);
 Geometry select(const Geometry& from, int64_t dim, int64_t index);
 /// start and end are clamped as Python does. REQUIRES: step >= 1 (checked).
 Geometry slice(const Geometry& from, int64_t dim, int64_t start, int64_t end, int64_t step);
+/// `length` elements of dimension `dim` from `start` on; all of them must exist.
+Geometry narrow(std::string_view op, const Geometry& from, int64_t dim, int64_t start, int64_t length);
+/// dim1 and dim2 become one, the last: the elements whose index in dim2 is that in dim1 plus `offset`.
+Geometry diagonal(const Geometry& from, int64_t offset, int64_t dim1, int64_t dim2);
+/// Windows of `size` elements, `step` apart, along `dim`; the windows' elements become the last dimension.
+Geometry unfold(const Geometry& from, int64_t dim, int64_t size, int64_t step);
 
 }  // namespace tapewire::views

@@ -1,6 +1,5 @@
 #include "core/autograd/engine.h"
 
-#include <chrono>
 
 #include "core/autograd/accumulate_grad.h"
 #include "core/autograd/grad_mode.h"
@@ -188,7 +187,6 @@ TEST(BackwardTest, InputsLeaveOutNodesNobodyNeeds) {
 }
 
 TEST(BackwardTest, AChainOfAMillionNodesTakesNoStack) {
-  const auto begin = std::chrono::steady_clock::now();
   const Tensor x = leaf({1});
   {
     Tensor y = x;
@@ -196,7 +194,6 @@ TEST(BackwardTest, AChainOfAMillionNodesTakesNoStack) {
     backward(y);
   }
   EXPECT_THAT(values(gradient(x)), ElementsAre(1));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
 }
 
 TEST(BackwardTest, AChainOfAMillionNodesIsLetGoWithoutABackward) {

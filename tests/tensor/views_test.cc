@@ -68,6 +68,7 @@ TEST(ViewTest, SplitsAndMergesDimensionsThatLieBackToBack) {
 TEST(ViewTest, OfNothingMayHaveAnySizesWithoutElements) {
   EXPECT_THAT(view(row_major({0, 3}), Shape{5, 0}).sizes, ElementsAre(5, 0));
   EXPECT_THAT(error_of([] { view(row_major({0, 3}), Shape{5}); }), HasSubstr("is invalid for input of size 0"));
+  EXPECT_THAT(error_of([] { view(row_major({0, 3}), Shape{0, kHuge, 2}); }), HasSubstr("is invalid for input of size"));
 }
 
 TEST(PermuteTest, ReordersAndChecks) {
@@ -135,6 +136,49 @@ TEST(SliceTest, ClampsAsPythonDoes) {
   EXPECT_THAT(sliced(-100, -200, 1), ElementsAre(0, 1, 0));
   EXPECT_THAT(sliced(std::numeric_limits<int64_t>::min(), kHuge, kHuge), ElementsAre(1, 10, 0));
   EXPECT_THAT(error_of([] { slice(row_major({10}), 0, 0, 5, 0); }), HasSubstr("step must be greater than zero, got 0"));
+}
+
+TEST(SqueezeTest, DropsSeveralDimensionsOrNone) {
+  EXPECT_THAT(squeeze(row_major({1, 3, 1, 1}), Shape{0, -1}).sizes, ElementsAre(3, 1));
+  EXPECT_THAT(squeeze(row_major({1, 3}), Shape{}).sizes, ElementsAre(1, 3));
+  EXPECT_THAT(error_of([] { squeeze(row_major({1, 3}), Shape{0, -2}); }), HasSubstr("appears multiple times"));
+}
+
+TEST(NarrowTest, TakesWhatExists) {
+  const Geometry g = narrow("narrow", row_major({4, 3}), 0, -3, 2);
+  EXPECT_THAT(g.sizes, ElementsAre(2, 3));
+  EXPECT_EQ(g.offset, 3);
+  EXPECT_THAT(narrow("narrow", row_major({4}), 0, 4, 0).sizes, ElementsAre(0));
+  EXPECT_THAT(error_of([] { narrow("narrow", row_major({4}), 0, 2, 3); }),
+              HasSubstr("start (2) + length (3) exceeds dimension size (4)."));
+  EXPECT_THAT(error_of([] { narrow("narrow", row_major({4}), 0, 2, kHuge); }), HasSubstr("exceeds dimension size"));
+  EXPECT_THAT(error_of([] { narrow("narrow", row_major({4}), 0, 0, -1); }), HasSubstr("must be non-negative"));
+  EXPECT_THAT(error_of([] { narrow("narrow", row_major({4}), 0, -5, 1); }), HasSubstr("start out of range"));
+}
+
+TEST(DiagonalTest, AddsTheStridesOfItsTwoDimensions) {
+  const Geometry g = diagonal(row_major({3, 2, 4}), 1, 0, -1);
+  EXPECT_THAT(g.sizes, ElementsAre(2, 3));
+  EXPECT_THAT(g.strides, ElementsAre(4, 9));
+  EXPECT_EQ(g.offset, 1);
+  EXPECT_EQ(diagonal(row_major({3, 4}), -2, 0, 1).offset, 8);
+  for (const int64_t offset : {kHuge, std::numeric_limits<int64_t>::min()}) {
+    EXPECT_THAT(diagonal(row_major({3, 4}), offset, 0, 1).sizes, ElementsAre(0));
+  }
+  EXPECT_THAT(error_of([] { diagonal(row_major({3, 4}), 0, 1, -1); }),
+              HasSubstr("diagonal dimensions cannot be identical 1, -1"));
+}
+
+TEST(UnfoldTest, TakesWindowsThatMayOverlap) {
+  const Geometry g = unfold(row_major({7, 2}), 0, 3, 2);
+  EXPECT_THAT(g.sizes, ElementsAre(3, 2, 3));
+  EXPECT_THAT(g.strides, ElementsAre(4, 1, 2));
+  EXPECT_THAT(unfold(row_major({}), 0, 1, 1).sizes, ElementsAre(1));
+  EXPECT_THAT(unfold(row_major({4}), 0, 4, kHuge).sizes, ElementsAre(1, 4));
+  EXPECT_THAT(error_of([] { unfold(row_major({4}), 0, 5, 1); }),
+              HasSubstr("maximum size for tensor at dimension 0 is 4 but size is 5"));
+  EXPECT_THAT(error_of([] { unfold(row_major({4}), 0, 1, 0); }), HasSubstr("step is 0 but must be > 0"));
+  EXPECT_THAT(error_of([] { unfold(row_major({4}), 0, -1, 1); }), HasSubstr("size is -1 but must be >= 0"));
 }
 
 }  // namespace
