@@ -127,6 +127,15 @@ class Program::Compiler {
     program_.steps_.push_back(std::move(step));
   }
 
+  static ArgumentHint hint_of(const Operand& operand) {
+    if (operand.kind == Operand::Kind::kConstant) return tapewire::hint_of(operand.constant);
+    if (operand.kind != Operand::Kind::kList) return ArgumentHint::kUnknown;
+    for (const Operand& item : operand.items) {
+      if (hint_of(item) != ArgumentHint::kLiteral) return ArgumentHint::kUnknown;
+    }
+    return ArgumentHint::kLiteral;
+  }
+
   void bind_op(const CallDef& def, Step& step) {
     bool inplace = false;
     const OpDef* op = nullptr;
@@ -137,7 +146,9 @@ class Program::Compiler {
       faults_.push_back(str_cat(step.where, ": ", error.message()));
       return;
     }
-    step.op = std::make_unique<BoundCall>(*op, inplace, step.positional, step.names, own);
+    absl::InlinedVector<ArgumentHint, 4> hints;
+    for (size_t i = 0; i < step.positional; ++i) hints.push_back(hint_of(step.operands[i]));
+    step.op = std::make_unique<BoundCall>(*op, inplace, hints, step.names, own);
     step.takes_mode = step.op->takes("training") && std::ranges::find(step.names, "training") == step.names.end() &&
                       !step.op->given("training");
     bool literal = op->call == nullptr;

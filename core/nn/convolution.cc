@@ -55,19 +55,6 @@ void check(std::string_view layer, const ConvOptions& o) {
 
 }  // namespace
 
-ConvPadding AttributeType<ConvPadding>::from(const Value& v) {
-  ConvPadding out;
-  if (v.is_string()) {
-    out.rule = v.string();
-    if (out.rule != "same" && out.rule != "valid") {
-      fail("Invalid padding string ", quoted(out.rule), ", should be one of 'valid', 'same'");
-    }
-  } else {
-    out.sizes = AttributeType<Shape>::from(v);
-  }
-  return out;
-}
-
 ConvNd::ConvNd(std::string_view name, size_t spatial, const Options& options) : options_(options) {
   check(name, options);
   options_.kernel_size = spread(name, "kernel_size", options.kernel_size, spatial, 1);

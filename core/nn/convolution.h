@@ -9,25 +9,6 @@
 
 namespace tapewire {
 
-/// Zeros added on both sides of each spatial dimension: a number for all, one for each, or a rule: "valid" (none) or
-/// "same" (as many as keep the size; the odd one goes to the end).
-struct ConvPadding {
-  Shape sizes{0};
-  std::string rule;  // "" when sizes say it
-
-  ConvPadding() = default;
-  ConvPadding(int64_t size) : sizes{size} {}
-  ConvPadding(Shape all) : sizes(std::move(all)) {}
-  ConvPadding(const char* name) : rule(name) {}
-};
-
-template <>
-struct AttributeType<ConvPadding> {
-  static constexpr std::string_view kName = "ints or string";
-  static ConvPadding from(const Value& v);
-  static Value to(const ConvPadding& v) { return v.rule.empty() ? AttributeType<Shape>::to(v.sizes) : Value(v.rule); }
-};
-
 struct ConvOptions {
   int64_t in_channels = 0;
   int64_t out_channels = 0;

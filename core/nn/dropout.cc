@@ -3,8 +3,8 @@
 #include "core/autograd/grad_mode.h"
 #include "core/base/error.h"
 #include "core/nn/registry.h"
-#include "core/ops/activation.h"
 #include "core/ops/arithmetic.h"
+#include "core/ops/dropout.h"
 #include "core/tensor/attributes.h"
 
 namespace tapewire {

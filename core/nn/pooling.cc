@@ -26,7 +26,7 @@ MaxPool2d::MaxPool2d(const Options& options)
     : attrs_{options.kernel_size, options.stride.value_or(options.kernel_size), options.padding, options.dilation,
              options.ceil_mode} {
   check(kName, "kernel_size", attrs_.kernel_size, 1);
-  check(kName, "stride", attrs_.stride, 1);
+  check(kName, "stride", *attrs_.stride, 1);
   check(kName, "padding", attrs_.padding, 0);
   check(kName, "dilation", attrs_.dilation, 1);
 }
@@ -34,7 +34,7 @@ MaxPool2d::MaxPool2d(const Options& options)
 Tensor MaxPool2d::forward(const Tensor& x) { return max_pool2d(x, attrs_); }
 
 std::string MaxPool2d::extra_repr() const {
-  return str_cat("kernel_size=", sizes_repr(attrs_.kernel_size), ", stride=", sizes_repr(attrs_.stride),
+  return str_cat("kernel_size=", sizes_repr(attrs_.kernel_size), ", stride=", sizes_repr(*attrs_.stride),
                  ", padding=", sizes_repr(attrs_.padding), ", dilation=", sizes_repr(attrs_.dilation),
                  ", ceil_mode=", Value(attrs_.ceil_mode).repr());
 }

@@ -2,9 +2,7 @@
 
 #include "core/autograd/grad_mode.h"
 #include "core/base/error.h"
-#include "core/base/random.h"
-#include "core/kernels/binary.h"
-#include "core/kernels/random.h"
+#include "core/kernels/copy.h"
 #include "core/kernels/softmax.h"
 #include "core/kernels/ternary.h"
 #include "core/ops/arithmetic.h"
@@ -16,6 +14,7 @@
 namespace tapewire {
 namespace {
 
+using kernels::SlopeOp;
 using kernels::UnaryOp;
 
 // grad where y > 0: linear in grad, so its own gradient is itself.
@@ -41,6 +40,10 @@ struct Relu : NumericUnary<UnaryOp::kRelu> {
   static constexpr auto name = "relu";
   static constexpr auto doc = "max(input, 0); the slope at 0 is 0";
   static constexpr std::array saves{save_output(0)};
+  static TensorSpecs infer(const Attrs&, Specs in) {
+    if (in[0].dtype == DType::kBool) fail("relu: Boolean inputs not supported for relu");
+    return {{in[0].dtype, in[0].shape()}};
+  }
   static Tensors vjp(const Attrs&, const Vjp& v) { return {apply<ReluBackward>({}, {v.grad(), v.output(0)})}; }
 };
 
@@ -49,8 +52,9 @@ struct Sigmoid : FloatUnary<UnaryOp::kSigmoid> {
   static constexpr auto doc = "1 / (1 + exp(-input))";
   static constexpr std::array saves{save_output(0)};
   static Tensors vjp(const Attrs&, const Vjp& v) {
+    const Tensor g = v.grad();
     const Tensor y = v.output(0);
-    return {mul(v.grad(), mul(y, 1.0 - y))};
+    return {activation_gradient(SlopeOp::kSigmoid, g, y, [&] { return mul(g, mul(y, 1.0 - y)); })};
   }
 };
 
@@ -58,16 +62,29 @@ struct Tanh : FloatUnary<UnaryOp::kTanh> {
   static constexpr auto name = "tanh";
   static constexpr auto doc = "hyperbolic tangent";
   static constexpr std::array saves{save_output(0)};
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {mul(v.grad(), 1.0 - square(v.output(0)))}; }
+  static Tensors vjp(const Attrs&, const Vjp& v) {
+    const Tensor g = v.grad();
+    const Tensor y = v.output(0);
+    return {activation_gradient(SlopeOp::kTanh, g, y, [&] { return mul(g, 1.0 - square(y)); })};
+  }
 };
 
 TensorSpecs softmax_specs(std::string_view op, const SoftmaxAttrs& a, Specs in) {
   wrap_dim(op, a.dim, in[0].dim());
-  if (!is_floating(in[0].dtype)) fail(op, ": expects float32 or float64, got ", name_of(in[0].dtype));
-  return {{in[0].dtype, in[0].shape()}};
+  const DType dtype = a.dtype.value_or(in[0].dtype);
+  check_floating(op, dtype);
+  return {{dtype, in[0].shape()}};
 }
 
 int64_t softmax_dim(const SoftmaxAttrs& a, const Tensor& x) { return wrap_dim("softmax", a.dim, x.dim()); }
+
+// The input as the result's dtype has it; the engine casts the gradient back.
+Tensor converted(const Tensor& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  const Tensor out = Tensor::empty(x.sizes(), dtype);
+  kernels::copy(x, out);
+  return out;
+}
 
 struct Softmax {
   using Attrs = SoftmaxAttrs;
@@ -76,7 +93,9 @@ struct Softmax {
   static constexpr std::array inputs{input("input")};
   static constexpr std::array saves{save_output(0)};
   static TensorSpecs infer(const Attrs& a, Specs in) { return softmax_specs(name, a, in); }
-  static void eval(const Attrs& a, Inputs in, Outputs out) { kernels::softmax(in[0], softmax_dim(a, in[0]), out[0]); }
+  static void eval(const Attrs& a, Inputs in, Outputs out) {
+    kernels::softmax(converted(in[0], out[0].dtype()), softmax_dim(a, in[0]), out[0]);
+  }
   static Tensors vjp(const Attrs& a, const Vjp& v) {
     const Tensor g = v.grad();
     const Tensor y = v.output(0);
@@ -98,7 +117,7 @@ struct LogSoftmax {
   static constexpr std::array saves{save_output(0)};
   static TensorSpecs infer(const Attrs& a, Specs in) { return softmax_specs(name, a, in); }
   static void eval(const Attrs& a, Inputs in, Outputs out) {
-    kernels::log_softmax(in[0], softmax_dim(a, in[0]), out[0]);
+    kernels::log_softmax(converted(in[0], out[0].dtype()), softmax_dim(a, in[0]), out[0]);
   }
   static Tensors vjp(const Attrs& a, const Vjp& v) {
     const Tensor g = v.grad();
@@ -112,79 +131,16 @@ struct LogSoftmax {
   }
 };
 
-void check_probability(std::string_view op, double p) {
-  if (!(p >= 0 && p <= 1)) fail(op, ": dropout probability has to be between 0 and 1, but got ", p);
-}
-
-// The random part of dropout, in training: out = input * mask, mask being 0 or 1 / (1 - p).
-template <bool kChannels>
-struct NativeDropout {
-  using Attrs = DropoutAttrs;
-  static constexpr auto name = kChannels ? "native_dropout2d" : "native_dropout";
-  static constexpr auto doc =
-      kChannels ? "input * mask, the mask drawn a channel" : "input * mask, the mask drawn an element";
+struct Softmin {
+  using Attrs = SoftmaxAttrs;
+  static constexpr auto name = "softmin";
+  static constexpr auto doc = "softmax(-input)";
   static constexpr std::array inputs{input("input")};
-  static constexpr std::array outputs{output("output"), output("mask").hidden().no_grad()};
-  static constexpr std::array saves{save_output(1)};
-  static constexpr bool random = true;
-  static TensorSpecs infer(const Attrs& a, Specs in) {
-    check_probability(name, a.p);
-    if (!is_floating(in[0].dtype)) fail(name, ": expects float32 or float64, got ", name_of(in[0].dtype));
-    Shape mask = in[0].shape();
-    if constexpr (kChannels) {
-      if (mask.size() < 2) fail(name, ": expects input [N, C, *], got ", to_string(in[0]));
-      for (size_t i = 2; i < mask.size(); ++i) mask[i] = 1;
-    }
-    return {{in[0].dtype, in[0].shape()}, {in[0].dtype, mask}};
-  }
-  static void eval(const Attrs& a, Inputs in, Outputs out) {
-    kernels::bernoulli(out[1], 1 - a.p, current_generator());
-    if (a.p < 1) {
-      kernels::binary(kernels::BinaryOp::kDiv, out[1], Tensor::scalar(1 - a.p, out[1].dtype()), out[1]);
-    }
-    kernels::binary(kernels::BinaryOp::kMul, in[0], out[1], out[0]);
-  }
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {mul(v.grad(), v.output(1))}; }
+  static Tensor compose(const Attrs& a, Inputs in) { return softmax(neg(in[0]), a); }
 };
 
-struct Dropout {
-  using Attrs = DropoutAttrs;
-  static constexpr auto name = "dropout";
-  static constexpr auto doc = "in training, zeroes elements with probability p and scales the rest by 1 / (1 - p)";
-  static constexpr std::array inputs{input("input")};
-  static constexpr bool random = true;
-  static Tensor compose(const Attrs& a, Inputs in) {
-    check_probability(name, a.p);
-    if (!a.training || a.p == 0 || in[0].numel() == 0) return in[0];
-    return apply<NativeDropout<false>>(a, {in[0]});
-  }
-};
-
-struct Dropout2d {
-  using Attrs = DropoutAttrs;
-  static constexpr auto name = "dropout2d";
-  static constexpr auto doc = "in training, zeroes channels of [N, C, *] with probability p and scales the rest";
-  static constexpr std::array inputs{input("input")};
-  static constexpr bool random = true;
-  static Tensor compose(const Attrs& a, Inputs in) {
-    check_probability(name, a.p);
-    if (in[0].dim() < 2)
-      fail("dropout2d: Feature dropout requires at least 2 dimensions in the input, got ", in[0].dim());
-    if (!a.training || a.p == 0 || in[0].numel() == 0) return in[0];
-    return apply<NativeDropout<true>>(a, {in[0]});
-  }
-};
-
-const OpFamily kFamily{op_def<ReluBackward>(),
-                       op_def<Relu>(),
-                       op_def<Sigmoid>(),
-                       op_def<Tanh>(),
-                       op_def<Softmax>(),
-                       op_def<LogSoftmax>(),
-                       op_def<Dropout>(),
-                       op_def<Dropout2d>(),
-                       op_def<NativeDropout<false>>(),
-                       op_def<NativeDropout<true>>()};
+const OpFamily kFamily{op_def<ReluBackward>(), op_def<Relu>(),       op_def<Sigmoid>(), op_def<Tanh>(),
+                       op_def<Softmax>(),      op_def<LogSoftmax>(), op_def<Softmin>()};
 
 }  // namespace
 
@@ -194,7 +150,6 @@ Tensor sigmoid(const Tensor& x) { return apply<Sigmoid>({}, {x}); }
 Tensor tanh(const Tensor& x) { return apply<Tanh>({}, {x}); }
 Tensor softmax(const Tensor& x, const SoftmaxAttrs& attrs) { return apply<Softmax>(attrs, {x}); }
 Tensor log_softmax(const Tensor& x, const SoftmaxAttrs& attrs) { return apply<LogSoftmax>(attrs, {x}); }
-Tensor dropout(const Tensor& x, const DropoutAttrs& attrs) { return apply<Dropout>(attrs, {x}); }
-Tensor dropout2d(const Tensor& x, const DropoutAttrs& attrs) { return apply<Dropout2d>(attrs, {x}); }
+Tensor softmin(const Tensor& x, const SoftmaxAttrs& attrs) { return apply<Softmin>(attrs, {x}); }
 
 }  // namespace tapewire

@@ -1,24 +1,21 @@
 #pragma once
 
+#include <optional>
+
 #include "core/base/fields.h"
 #include "core/tensor/tensor.h"
 
 namespace tapewire {
 
-/// Activations, named as in torch.nn.functional; `name_` is the in-place form.
+/// Activations, named as in torch.nn.functional; `name_` is the in-place form. More are in smooth_activation.h and
+/// piecewise_activation.h.
 
 struct SoftmaxAttrs {
   int64_t dim = -1;
+  std::optional<DType> dtype;
   static constexpr auto fields() {
-    return std::tuple{required_field("dim", &SoftmaxAttrs::dim, "dimension that sums to one")};
-  }
-};
-struct DropoutAttrs {
-  double p = 0.5;
-  bool training = true;
-  static constexpr auto fields() {
-    return std::tuple{field("p", &DropoutAttrs::p, "probability that an element becomes zero"),
-                      field("training", &DropoutAttrs::training, "false: input passes as it is")};
+    return std::tuple{required_field("dim", &SoftmaxAttrs::dim, "dimension that sums to one"),
+                      field("dtype", &SoftmaxAttrs::dtype, "input is converted to it first")};
   }
 };
 
@@ -31,9 +28,7 @@ Tensor tanh(const Tensor& x);
 /// exp(x) / sum(exp(x)) along dim, and its logarithm.
 Tensor softmax(const Tensor& x, const SoftmaxAttrs& attrs);
 Tensor log_softmax(const Tensor& x, const SoftmaxAttrs& attrs);
-/// Zeroes elements at random and scales the rest by 1 / (1 - p), in training. Draws one double an element.
-Tensor dropout(const Tensor& x, const DropoutAttrs& attrs = {});
-/// The same for whole channels of [N, C, *].
-Tensor dropout2d(const Tensor& x, const DropoutAttrs& attrs = {});
+/// softmax(-x).
+Tensor softmin(const Tensor& x, const SoftmaxAttrs& attrs);
 
 }  // namespace tapewire

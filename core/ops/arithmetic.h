@@ -4,12 +4,16 @@
 #include <optional>
 
 #include "core/base/fields.h"
+#include "core/ops/comparison.h"
+#include "core/ops/maximum.h"
+#include "core/ops/selection.h"
 #include "core/tensor/tensor.h"
 
 namespace tapewire {
 
-/// Elementwise arithmetic of two operands, which broadcast and promote as PyTorch's do. A Scalar operand is a Python
-/// number: it yields in type promotion. `name_` is the in-place form: it changes and returns its first operand.
+/// Elementwise arithmetic of two operands, which broadcast and promote as PyTorch's do; what goes with it comes along:
+/// comparisons, maximum and clamp, where. A Scalar operand is a Python number: it yields in type promotion. `name_` is
+/// the in-place form: it changes and returns its first operand.
 
 struct AddAttrs {
   Scalar alpha = 1;  // other is multiplied by it
@@ -39,39 +43,25 @@ Tensor sub_(const Tensor& x, const Tensor& other, const AddAttrs& attrs = {});
 Tensor rsub(const Tensor& x, const Tensor& other, const AddAttrs& attrs = {});
 Tensor mul(const Tensor& x, const Tensor& other);
 Tensor mul_(const Tensor& x, const Tensor& other);
+/// x / other; integers become float32, or with a rounding mode stay integers.
 Tensor div(const Tensor& x, const Tensor& other, const DivAttrs& attrs = {});
 Tensor div_(const Tensor& x, const Tensor& other, const DivAttrs& attrs = {});
-/// input ** exponent; d/dx at exponent 0 is 0.
+/// What a division leaves: rounded down (it has the sign of other), or toward zero (the sign of x). Integers divided by
+/// zero throw "ZeroDivisionError".
+Tensor remainder(const Tensor& x, const Tensor& other);
+Tensor fmod(const Tensor& x, const Tensor& other);
+/// x ** exponent; d/dx at exponent 0 is 0. Throws for integers to a negative integer (of no dimensions).
 Tensor pow(const Tensor& x, const Tensor& exponent);
-/// The larger (smaller) of two; NaN wins; equal ones share the gradient evenly.
-Tensor maximum(const Tensor& x, const Tensor& other);
-Tensor minimum(const Tensor& x, const Tensor& other);
-
-/// Comparisons give bool; they have no gradient.
-Tensor eq(const Tensor& x, const Tensor& other);
-Tensor ne(const Tensor& x, const Tensor& other);
-Tensor lt(const Tensor& x, const Tensor& other);
-Tensor le(const Tensor& x, const Tensor& other);
-Tensor gt(const Tensor& x, const Tensor& other);
-Tensor ge(const Tensor& x, const Tensor& other);
-
-/// condition ? input : other; all broadcast. `condition` is bool.
-Tensor where(const Tensor& condition, const Tensor& x, const Tensor& other);
 
 // With a number on the right.
 inline Tensor add(const Tensor& x, const Scalar& v) { return add(x, Tensor::wrapped(v)); }
 inline Tensor sub(const Tensor& x, const Scalar& v) { return sub(x, Tensor::wrapped(v)); }
 inline Tensor mul(const Tensor& x, const Scalar& v) { return mul(x, Tensor::wrapped(v)); }
 inline Tensor div(const Tensor& x, const Scalar& v) { return div(x, Tensor::wrapped(v)); }
+inline Tensor remainder(const Tensor& x, const Scalar& v) { return remainder(x, Tensor::wrapped(v)); }
 inline Tensor pow(const Tensor& x, const Scalar& v) { return pow(x, Tensor::wrapped(v)); }
 inline Tensor add_(const Tensor& x, const Scalar& v) { return add_(x, Tensor::wrapped(v)); }
 inline Tensor mul_(const Tensor& x, const Scalar& v) { return mul_(x, Tensor::wrapped(v)); }
-inline Tensor eq(const Tensor& x, const Scalar& v) { return eq(x, Tensor::wrapped(v)); }
-inline Tensor ne(const Tensor& x, const Scalar& v) { return ne(x, Tensor::wrapped(v)); }
-inline Tensor lt(const Tensor& x, const Scalar& v) { return lt(x, Tensor::wrapped(v)); }
-inline Tensor le(const Tensor& x, const Scalar& v) { return le(x, Tensor::wrapped(v)); }
-inline Tensor gt(const Tensor& x, const Scalar& v) { return gt(x, Tensor::wrapped(v)); }
-inline Tensor ge(const Tensor& x, const Scalar& v) { return ge(x, Tensor::wrapped(v)); }
 
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }

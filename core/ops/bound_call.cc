@@ -17,52 +17,93 @@ struct Parameter {
   bool required;
 };
 
-// The op's parameters in the order that positional arguments fill them.
-std::vector<Parameter> signature(const OpDef& op) {
-  std::vector<Parameter> all;
+// The op's parameters; the first `positional` of them may be given by position.
+struct Signature {
+  std::vector<Parameter> parameters;
+  size_t positional = 0;
+};
+
+Signature signature(const OpDef& op) {
+  Signature out;
+  std::vector<Parameter>& all = out.parameters;
   for (size_t i = 0; i < op.inputs.size(); ++i) {
     const InputDecl& in = op.inputs[i];
     all.push_back({in.name, false, i, "tensor", !in.is_optional && !in.is_list});
   }
   for (const AttributeInfo& row : op.attributes()) all.push_back({row.name, true, 0, row.type, row.required});
+  out.positional = all.size();
   if (!op.order.empty()) {
+    out.positional = op.order.size();
     std::ranges::stable_sort(
         all, {}, [&](const Parameter& p) { return std::ranges::find(op.order, p.name) - op.order.begin(); });
   }
-  return all;
+  return out;
+}
+
+// How many arguments do not look like what they would be given for.
+size_t misfits(const OpDef& op, const Signature& s, std::span<const ArgumentHint> arguments) {
+  size_t count = 0;
+  for (size_t i = 0; i < std::min(arguments.size(), s.positional); ++i) {
+    const bool attribute = s.parameters[i].attribute;
+    if (arguments[i] == ArgumentHint::kLiteral && !attribute && !op.inputs[s.parameters[i].input].is_optional) ++count;
+    if (arguments[i] == ArgumentHint::kTensor && attribute) ++count;
+    if (arguments[i] == ArgumentHint::kUnknown && attribute && s.parameters[i].type != "ints") ++count;
+  }
+  return count;
+}
+
+// PyTorch's order, or the one with the tensors first, as the arguments ask for it.
+Signature signature_for(const OpDef& op, std::span<const ArgumentHint> arguments) {
+  Signature own = signature(op);
+  if (op.order.empty()) return own;
+  Signature tensors_first = own;
+  std::stable_partition(tensors_first.parameters.begin(),
+                        tensors_first.parameters.begin() + static_cast<std::ptrdiff_t>(own.positional),
+                        [](const Parameter& p) { return !p.attribute; });
+  return misfits(op, tensors_first, arguments) < misfits(op, own, arguments) ? tensors_first : own;
 }
 
 Tensor as_tensor(const OpDef& op, const InputDecl& decl, const Value& value) {
   if (value.is_tensor()) return value.tensor();
-  if (value.is_number()) return Tensor::wrapped(value.number());
+  if (value.is_number() && !decl.is_tensor) return Tensor::wrapped(value.number());
   if (value.is_none()) return {};
   fail(op.name, ": argument '", decl.name, "': expected a tensor, got ", value.describe());
 }
 
 }  // namespace
 
-BoundCall::BoundCall(const OpDef& op, bool inplace, size_t positional, std::span<const std::string> names,
-                     std::vector<std::string>& faults)
+ArgumentHint hint_of(const Value& value) {
+  if (value.is_tensor()) return ArgumentHint::kTensor;
+  if (!value.is_tuple()) return ArgumentHint::kLiteral;
+  std::vector<Tensor> inside;
+  flatten_tensors(value, inside);
+  return inside.empty() ? ArgumentHint::kLiteral : ArgumentHint::kTensor;
+}
+
+BoundCall::BoundCall(const OpDef& op, bool inplace, std::span<const ArgumentHint> positional,
+                     std::span<const std::string> names, std::vector<std::string>& faults)
     : op_(&op), inplace_(inplace) {
-  const std::vector<Parameter> parameters = signature(op);
+  const Signature placed = signature_for(op, positional);
+  const std::vector<Parameter>& parameters = placed.parameters;
   std::vector<bool> given(parameters.size());
   const auto place = [&](size_t p, bool spread) {
     given[p] = true;
     slots_.push_back({parameters[p].attribute, parameters[p].input, parameters[p].name, spread});
   };
-  for (size_t i = 0; i < positional; ++i) {
-    if (i < parameters.size()) {
+  for (size_t i = 0; i < positional.size(); ++i) {
+    if (i < placed.positional) {
       const Parameter& p = parameters[i];
-      const bool last = i + 1 == parameters.size();
+      const bool last = i + 1 == placed.positional;
       // More values than parameters: a list of ints at the end takes the rest one by one.
-      const bool spread = last && p.attribute && p.type == "ints" && positional > parameters.size();
+      const bool spread = last && p.attribute && p.type == "ints" && positional.size() > placed.positional;
       place(i, spread);
       if (!spread) continue;
-      slots_.resize(positional, slots_.back());
+      slots_.resize(positional.size(), slots_.back());
       break;
     }
-    faults.push_back(str_cat(op.name, ": takes ", parameters.size(), " arguments at most, got ", positional));
-    slots_.resize(positional);
+    faults.push_back(
+        str_cat(op.name, ": takes ", placed.positional, " positional arguments at most, got ", positional.size()));
+    slots_.resize(positional.size());
     break;
   }
   for (const std::string& name : names) {
@@ -141,7 +182,8 @@ Value BoundCall::run(std::span<const Value> values, const void* attrs, const Att
       list_size = 1;
     }
   }
-  Tensors outputs = inplace_ ? dispatch_inplace(*op_, attrs, inputs) : dispatch(*op_, attrs, inputs, list_size);
+  Tensors outputs =
+      inplace_ ? dispatch_inplace(*op_, attrs, inputs, list_size) : dispatch(*op_, attrs, inputs, list_size);
   // An op with a varying number of results (split) always gives a tuple.
   if (outputs.size() == 1 && !op_->many_outputs) return outputs[0];
   return Tuple(outputs.begin(), outputs.end());
@@ -156,8 +198,10 @@ Value call_op(std::string_view name, const Args& args) {
     names.push_back(key);
     values.push_back(value);
   }
+  absl::InlinedVector<ArgumentHint, 4> hints;
+  for (const Value& value : args.positional) hints.push_back(hint_of(value));
   std::vector<std::string> faults;
-  const BoundCall call(op, inplace, args.positional.size(), names, faults);
+  const BoundCall call(op, inplace, hints, names, faults);
   const auto attrs = faults.empty() ? call.parse(values, {}, faults) : nullptr;
   if (!faults.empty()) fail(faults.front());
   return call.run(values, attrs.get());

@@ -11,19 +11,26 @@
 
 namespace tapewire {
 
+/// What is known of a positional argument before the call: enough to tell gather(x, dim, index) from
+/// gather(x, index, dim).
+enum class ArgumentHint : uint8_t { kTensor, kLiteral, kUnknown };
+ArgumentHint hint_of(const Value& value);
+
 /// A call of an op by name with its arguments' places worked out once: which value is which tensor or attribute. For
 /// callers whose calls are data.
 class BoundCall {
  public:
-  /// `positional` values come first, then one for each name in `names`. Adds one line to `faults` for every argument
-  /// that finds no place, comes twice or is missing. A trailing list of ints may be given as separate values
-  /// (view(x, 2, 3)).
-  BoundCall(const OpDef& op, bool inplace, size_t positional, std::span<const std::string> names,
+  /// `positional` values come first, then one for each name in `names`. Positional ones stand in PyTorch's order, or
+  /// tensors first and then attributes, whichever fits them better. Adds one line to `faults` for every argument that
+  /// finds no place, comes twice or is missing. A last list of ints may be given as separate values (view(x, 2, 3)).
+  BoundCall(const OpDef& op, bool inplace, std::span<const ArgumentHint> positional, std::span<const std::string> names,
             std::vector<std::string>& faults);
 
   const OpDef& op() const { return *op_; }
   /// Whether the i-th value is (part of) an attribute.
   bool is_attribute(size_t i) const { return slots_[i].attribute; }
+  /// The declared input that the i-th value is (part of). REQUIRES: it is no attribute.
+  size_t input_of(size_t i) const { return slots_[i].input; }
   bool takes(std::string_view attribute) const;
   /// Whether one of the values is (part of) that attribute.
   bool given(std::string_view attribute) const;

@@ -9,6 +9,9 @@
 #include "core/kernels/unary.h"
 #include "core/ops/activation.h"
 #include "core/ops/arithmetic.h"
+#include "core/ops/comparison.h"
+#include "core/ops/exponential.h"
+#include "core/ops/loss_support.h"
 #include "core/ops/pointwise.h"
 #include "core/ops/reduction.h"
 #include "core/ops/registry.h"
@@ -17,16 +20,12 @@
 namespace tapewire {
 namespace {
 
-Tensor reduce(const Tensor& losses, Reduction reduction) {
-  if (reduction == Reduction::kMean) return mean(losses);
-  return reduction == Reduction::kSum ? sum(losses) : losses;
-}
-
 struct MseLoss {
   using Attrs = LossAttrs;
   static constexpr auto name = "mse_loss";
   static constexpr auto doc = "(input - target) ** 2, reduced";
   static constexpr std::array inputs{input("input"), input("target")};
+  static constexpr std::array<std::string_view, 2> order{"input", "target"};
   static constexpr auto promotion = Promotion::kCommon;
   static constexpr std::array saves{save_input(0), save_input(1)};
   static TensorSpecs infer(const Attrs& a, Specs in) {
@@ -139,6 +138,7 @@ struct NllLoss {
   static constexpr auto name = "nll_loss";
   static constexpr auto doc = "-weight[t] * input[n, t, *], reduced";
   static constexpr std::array inputs{input("input"), input("target"), optional_input("weight")};
+  static constexpr std::array<std::string_view, 3> order{"input", "target", "weight"};
   static Tensor compose(const Attrs& a, Inputs in) {
     const Tensor& x = in[0];
     if (x.dim() == 1) {
@@ -155,6 +155,7 @@ struct CrossEntropy {
   static constexpr auto name = "cross_entropy";
   static constexpr auto doc = "nll_loss of log_softmax over the classes; target: classes or their probabilities";
   static constexpr std::array inputs{input("input"), input("target"), optional_input("weight")};
+  static constexpr std::array<std::string_view, 3> order{"input", "target", "weight"};
 
   static Tensor compose(const Attrs& a, Inputs in) {
     const Tensor& x = in[0];
@@ -190,7 +191,7 @@ struct CrossEntropy {
     Tensor terms = mul(log_probs, t);
     if (weight.defined()) terms = mul(terms, by_class(weight, log_probs, classes));
     const Tensor losses = neg(sum(terms, {.dim = Shape{classes}}));
-    if (a.reduction != Reduction::kMean) return reduce(losses, a.reduction);
+    if (a.reduction != Reduction::kMean) return reduce_losses(losses, a.reduction);
     // The mean is over N and space, whatever the weights.
     const double count =
         static_cast<double>(log_probs.numel()) / static_cast<double>(std::max<int64_t>(log_probs.size(classes), 1));
@@ -204,7 +205,7 @@ struct CrossEntropy {
     const Tensor weighted = weight.defined() ? mul(log_probs, by_class(weight, log_probs, classes)) : log_probs;
     const Tensor counts = ne(target, a.ignore_index);
     const Tensor uniform = mul(neg(sum(weighted, {.dim = Shape{classes}})), counts);
-    Tensor smooth = reduce(uniform, a.reduction == Reduction::kMean ? Reduction::kSum : a.reduction);
+    Tensor smooth = reduce_losses(uniform, a.reduction == Reduction::kMean ? Reduction::kSum : a.reduction);
     if (a.reduction == Reduction::kMean) {
       Tensor total = to(sum(counts), log_probs.dtype());
       if (weight.defined()) {

@@ -5,6 +5,8 @@
 #include "core/kernels/binary.h"
 #include "core/kernels/norm.h"
 #include "core/ops/arithmetic.h"
+#include "core/ops/average_pooling.h"
+#include "core/ops/pad.h"
 #include "core/ops/pointwise.h"
 #include "core/ops/reduction.h"
 #include "core/ops/registry.h"
@@ -12,15 +14,6 @@
 
 namespace tapewire {
 namespace {
-
-// running = (1 - momentum) * running + momentum * seen, in place and without history.
-void move_running(const Tensor& running, const Tensor& seen, double momentum) {
-  if (!running.defined()) return;
-  const DType dtype = running.dtype();
-  kernels::binary(kernels::BinaryOp::kMul, running, Tensor::scalar(1 - momentum, dtype), running);
-  kernels::add_scaled(running, seen, momentum, running);
-  running.storage().bump_version();
-}
 
 Shape channel_sizes(int64_t channels, int64_t dims) {
   Shape sizes(static_cast<size_t>(dims), 1);
@@ -146,17 +139,53 @@ struct BatchNorm {
   static constexpr std::array inputs{input("input"), optional_input("running_mean"), optional_input("running_var"),
                                      optional_input("weight"), optional_input("bias")};
   static Tensor compose(const Attrs& a, Inputs in) {
+    if (in[0].dim() == 1 && in[0].numel() == 0) return clone(in[0]);
     return apply<NativeBatchNorm>(a, {in[0], in[1], in[2], in[3], in[4]});
   }
 };
 
-const OpFamily kFamily{op_def<NativeBatchNorm>(), op_def<BatchNorm>()};
+struct LocalResponseNorm {
+  using Attrs = LocalResponseNormAttrs;
+  static constexpr auto name = "local_response_norm";
+  static constexpr auto doc = "input / (k + alpha * mean of squares over neighbouring channels) ** beta";
+  static constexpr std::array inputs{input("input")};
+  static Tensor compose(const Attrs& a, Inputs in) {
+    const Tensor& x = in[0];
+    if (x.dim() < 3) {
+      fail(name, ": Expected 3D or higher dimensionality input (got ", x.dim(), " dimensions)");
+    }
+    if (a.size < 1) fail(name, ": size must be at least 1, got ", a.size);
+    if (x.numel() == 0) return x;
+    // The channels as a dimension to pool over, all that is behind them as another.
+    const Tensor squares = reshape(mul(x, x), {x.size(0), 1, x.size(1), x.numel() / x.size(0) / x.size(1)});
+    const Tensor padded = pad(squares, {.pad = {0, 0, a.size / 2, (a.size - 1) / 2}});
+    AvgPoolAttrs window;
+    window.kernel_size = {a.size, 1};
+    window.stride = Shape{1};
+    const Tensor means = reshape(avg_pool2d(padded, window), x.sizes());
+    return div(x, pow(add(mul(means, a.alpha), a.k), a.beta));
+  }
+};
+
+const OpFamily kFamily{op_def<NativeBatchNorm>(), op_def<BatchNorm>(), op_def<LocalResponseNorm>()};
 
 }  // namespace
+
+void move_running(const Tensor& running, const Tensor& seen, double momentum) {
+  if (!running.defined()) return;
+  const DType dtype = running.dtype();
+  kernels::binary(kernels::BinaryOp::kMul, running, Tensor::scalar(1 - momentum, dtype), running);
+  kernels::add_scaled(running, seen, momentum, running);
+  running.storage().bump_version();
+}
 
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                   const Tensor& bias, const BatchNormAttrs& attrs) {
   return apply<BatchNorm>(attrs, {x, running_mean, running_var, weight, bias});
+}
+
+Tensor local_response_norm(const Tensor& x, const LocalResponseNormAttrs& attrs) {
+  return apply<LocalResponseNorm>(attrs, {x});
 }
 
 }  // namespace tapewire

@@ -7,6 +7,7 @@
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/meta.h"
 #include "core/base/error.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire {
 namespace {
@@ -67,6 +68,16 @@ void check_operands(const OpDef& op, Inputs in) {
     const InputDecl& decl = op.inputs[in.declared(i)];
     if (!in.all()[i].defined() && !decl.is_optional)
       fail(op.name, ": argument '", decl.name, "' must be a tensor, got none");
+  }
+}
+
+// A view may stand for more elements than ever fit in memory (expand): what walks over those would not end.
+void check_extent(const OpDef& op, Inputs in) {
+  const auto most = static_cast<size_t>(tensor_allocator().limit());
+  for (const Tensor& x : in.all()) {
+    if (!x.defined() || x.nbytes() <= most) continue;
+    fail_with(absl::StatusCode::kResourceExhausted, op.name, ": an operand ", to_string(x.spec()), " stands for ",
+              x.nbytes(), " bytes, more than the ", most, " that tensors may take");
   }
 }
 
@@ -198,6 +209,7 @@ Tensors dispatch(const OpDef& op, const void* attrs, std::span<const Tensor> inp
   Inputs in(inputs, op.list_at, list_size);
   check_operands(op, in);
   if (op.compose != nullptr) return op.compose(attrs, in);
+  if (op.view == nullptr) check_extent(op, in);
   Tensors promoted;
   if (op.promotion != Promotion::kNone) in = promote_operands(op, in, promoted, nullptr);
   if (op.view != nullptr) return dispatch_view(op, attrs, in);
@@ -215,9 +227,10 @@ Tensors dispatch(const OpDef& op, const void* attrs, std::span<const Tensor> inp
   return outputs;
 }
 
-Tensors dispatch_inplace(const OpDef& op, const void* attrs, std::span<const Tensor> inputs) {
-  Inputs in(inputs, op.list_at, 0);
+Tensors dispatch_inplace(const OpDef& op, const void* attrs, std::span<const Tensor> inputs, size_t list_size) {
+  Inputs in(inputs, op.list_at, list_size);
   check_operands(op, in);
+  check_extent(op, in);
   if (!op.inplace) fail_internal(op.name, " has no in-place form");
   const Tensor& target = inputs[0];
   const bool any_grad = grad_enabled() && any_requires_grad(inputs);

@@ -28,8 +28,10 @@ namespace tapewire {
 ///     static Tensors vjp(const Attrs&, const Vjp&);             // in public ops, so differentiable itself
 ///   };
 ///
-/// It has exactly one of `eval`, `view` (gives geometries; storage and version counter are shared) and `compose` (calls
-/// other ops). Optional: `outputs` (default one, "output"), `saves`, `promotion`, `inplace`, `order`, `random`.
+/// It has exactly one of `eval`, `view` (gives geometries; storage and version counter are shared), `compose` (calls
+/// other ops) and `call` (is given its arguments as they are: overloads, and what gives no tensors). Optional:
+/// `outputs` (default one, "output"), `saves`, `promotion`, `inplace`, `order`, `random`, and for a `call`
+/// `differentiable`.
 
 /// One tensor argument.
 struct InputDecl {
@@ -37,10 +39,16 @@ struct InputDecl {
   bool is_optional = false;  // may be none
   bool is_list = false;      // any number of tensors; one such input at most
   bool is_fixed = false;     // takes no part in type promotion
+  bool is_tensor = false;    // a number is refused, as PyTorch refuses it there
 
   constexpr InputDecl fixed() const {
     InputDecl copy = *this;
     copy.is_fixed = true;
+    return copy;
+  }
+  constexpr InputDecl no_number() const {
+    InputDecl copy = *this;
+    copy.is_tensor = true;
     return copy;
   }
 };
@@ -170,7 +178,8 @@ struct OpDef {
   std::span<const InputDecl> inputs;
   std::span<const OutputDecl> outputs;
   std::span<const SaveDecl> saves;
-  std::span<const std::string_view> order;  // of positional arguments; empty: inputs, then attributes
+  // What may be given by position, in PyTorch's order; the rest by name alone. Empty: inputs, then attributes.
+  std::span<const std::string_view> order;
   size_t list_at = Inputs::kNoList;
   size_t visible_outputs = 1;
   Promotion promotion = Promotion::kNone;
@@ -229,7 +238,7 @@ class OpNode : public Node {
 /// list input, if there is one. Gives the visible outputs.
 Tensors dispatch(const OpDef& op, const void* attrs, std::span<const Tensor> inputs, size_t list_size = 0);
 /// The same in place: output 0 is inputs[0], changed.
-Tensors dispatch_inplace(const OpDef& op, const void* attrs, std::span<const Tensor> inputs);
+Tensors dispatch_inplace(const OpDef& op, const void* attrs, std::span<const Tensor> inputs, size_t list_size = 0);
 
 /// torch.result_type of the operands: of equal category, tensors with dimensions go before 0-d ones, those before
 /// Python numbers.
@@ -327,6 +336,7 @@ OpDef make_op_def() {
   if constexpr (requires { Op::inplace; }) def.inplace = Op::inplace;
   if constexpr (requires { Op::random; }) def.random = Op::random;
   def.differentiable = HasVjp<Op> || Composed<Op>;
+  if constexpr (requires { Op::differentiable; }) def.differentiable = Op::differentiable;
   if constexpr (Evaluated<Op>) {
     def.infer = [](const void* a, Specs in) { return Op::infer(*static_cast<const Attrs*>(a), in); };
     def.eval = [](const void* a, Inputs in, Outputs out) { Op::eval(*static_cast<const Attrs*>(a), in, out); };

@@ -1,6 +1,6 @@
 #include "core/ops/pointwise.h"
 
-#include "core/base/error.h"
+#include "core/kernels/copy.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/elementwise_support.h"
 #include "core/ops/registry.h"
@@ -14,10 +14,25 @@ struct Neg : NumericUnary<UnaryOp::kNeg> {
   static constexpr auto name = "neg";
   static constexpr auto doc = "-input";
   static TensorSpecs infer(const Attrs&, Specs in) {
-    if (in[0].dtype == DType::kBool) fail("neg: Negation, the `-` operator, on a bool tensor is not supported.");
+    if (in[0].dtype == DType::kBool) {
+      fail(
+          "neg: Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+          "the `~` or `logical_not()` operator instead.");
+    }
     return {{in[0].dtype, in[0].shape()}};
   }
   static Tensors vjp(const Attrs&, const Vjp& v) { return {neg(v.grad())}; }
+};
+
+struct Positive {
+  using Attrs = NoAttrs;
+  static constexpr auto name = "positive";
+  static constexpr auto doc = "input itself";
+  static constexpr std::array inputs{input("input")};
+  static Tensor compose(const Attrs&, Inputs in) {
+    if (in[0].dtype() == DType::kBool) fail("positive: The `+` operator, on a bool tensor is not supported.");
+    return in[0];
+  }
 };
 
 struct Abs : NumericUnary<UnaryOp::kAbs> {
@@ -30,23 +45,7 @@ struct Abs : NumericUnary<UnaryOp::kAbs> {
 struct Sign : NumericUnary<UnaryOp::kSign> {
   static constexpr auto name = "sign";
   static constexpr auto doc = "-1, 0 or 1";
-  static Tensors vjp(const Attrs&, const Vjp& v) {
-    return {Tensor::zeros(v.output_spec(0).shape, v.output_spec(0).dtype)};
-  }
-};
-
-struct Exp : FloatUnary<UnaryOp::kExp> {
-  static constexpr auto name = "exp";
-  static constexpr auto doc = "e ** input";
-  static constexpr std::array saves{save_output(0)};
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {mul(v.grad(), v.output(0))}; }
-};
-
-struct Log : FloatUnary<UnaryOp::kLog> {
-  static constexpr auto name = "log";
-  static constexpr auto doc = "natural logarithm";
-  static constexpr std::array saves{save_input(0)};
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {div(v.grad(), v.input(0))}; }
+  static Tensors vjp(const Attrs&, const Vjp& v) { return zero_gradients(v); }
 };
 
 struct Sqrt : FloatUnary<UnaryOp::kSqrt> {
@@ -63,10 +62,18 @@ struct Rsqrt : FloatUnary<UnaryOp::kRsqrt> {
   static Tensors vjp(const Attrs&, const Vjp& v) { return {mul(mul(v.grad(), -0.5), pow(v.output(0), 3))}; }
 };
 
+// As input ** 2, which makes integers of bools.
 struct Square : NumericUnary<UnaryOp::kSquare> {
   static constexpr auto name = "square";
   static constexpr auto doc = "input * input";
   static constexpr std::array saves{save_input(0)};
+  static TensorSpecs infer(const Attrs&, Specs in) {
+    return {{in[0].dtype == DType::kBool ? DType::kInt64 : in[0].dtype, in[0].shape()}};
+  }
+  static void eval(const Attrs&, Inputs in, Outputs out) {
+    if (in[0].dtype() == DType::kBool) return kernels::copy(in[0], out[0]);
+    kernels::unary(UnaryOp::kSquare, in[0], out[0]);
+  }
   static Tensors vjp(const Attrs&, const Vjp& v) { return {mul(mul(v.grad(), 2.0), v.input(0))}; }
 };
 
@@ -77,36 +84,18 @@ struct Reciprocal : FloatUnary<UnaryOp::kReciprocal> {
   static Tensors vjp(const Attrs&, const Vjp& v) { return {neg(mul(v.grad(), square(v.output(0))))}; }
 };
 
-struct Sin : FloatUnary<UnaryOp::kSin> {
-  static constexpr auto name = "sin";
-  static constexpr auto doc = "sine of input in radians";
-  static constexpr std::array saves{save_input(0)};
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {mul(v.grad(), cos(v.input(0)))}; }
-};
-
-struct Cos : FloatUnary<UnaryOp::kCos> {
-  static constexpr auto name = "cos";
-  static constexpr auto doc = "cosine of input in radians";
-  static constexpr std::array saves{save_input(0)};
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {neg(mul(v.grad(), sin(v.input(0))))}; }
-};
-
-const OpFamily kFamily{op_def<Neg>(),        op_def<Abs>(),  op_def<Sign>(),  op_def<Exp>(),
-                       op_def<Log>(),        op_def<Sqrt>(), op_def<Rsqrt>(), op_def<Square>(),
-                       op_def<Reciprocal>(), op_def<Sin>(),  op_def<Cos>()};
+const OpFamily kFamily{op_def<Neg>(),  op_def<Positive>(), op_def<Abs>(),    op_def<Sign>(),
+                       op_def<Sqrt>(), op_def<Rsqrt>(),    op_def<Square>(), op_def<Reciprocal>()};
 
 }  // namespace
 
 Tensor neg(const Tensor& x) { return apply<Neg>({}, {x}); }
+Tensor positive(const Tensor& x) { return apply<Positive>({}, {x}); }
 Tensor abs(const Tensor& x) { return apply<Abs>({}, {x}); }
 Tensor sign(const Tensor& x) { return apply<Sign>({}, {x}); }
-Tensor exp(const Tensor& x) { return apply<Exp>({}, {x}); }
-Tensor log(const Tensor& x) { return apply<Log>({}, {x}); }
 Tensor sqrt(const Tensor& x) { return apply<Sqrt>({}, {x}); }
 Tensor rsqrt(const Tensor& x) { return apply<Rsqrt>({}, {x}); }
 Tensor square(const Tensor& x) { return apply<Square>({}, {x}); }
 Tensor reciprocal(const Tensor& x) { return apply<Reciprocal>({}, {x}); }
-Tensor sin(const Tensor& x) { return apply<Sin>({}, {x}); }
-Tensor cos(const Tensor& x) { return apply<Cos>({}, {x}); }
 
 }  // namespace tapewire

@@ -1,5 +1,7 @@
 #include "core/ops/product.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/matmul.h"
@@ -24,9 +26,8 @@ struct Mm {
   static constexpr std::array inputs{input("input"), input("mat2")};
   static constexpr std::array saves{save_input(0).to_grad(1), save_input(1).to_grad(0)};
   static TensorSpecs infer(const Attrs&, Specs in) {
-    if (in[0].dim() != 2 || in[1].dim() != 2) {
-      fail("mm: expects two matrices, got ", to_string(in[0]), " and ", to_string(in[1]));
-    }
+    if (in[0].dim() != 2) fail("mm: self must be a matrix, got ", to_string(in[0]));
+    if (in[1].dim() != 2) fail("mm: mat2 must be a matrix, got ", to_string(in[1]));
     check_same_dtype(name, in[0], in[1]);
     if (in[0].size(1) != in[1].size(0)) {
       fail("mm: mat1 and mat2 shapes cannot be multiplied (", in[0].size(0), "x", in[0].size(1), " and ", in[1].size(0),
@@ -48,8 +49,11 @@ struct Bmm {
   static constexpr std::array inputs{input("input"), input("mat2")};
   static constexpr std::array saves{save_input(0).to_grad(1), save_input(1).to_grad(0)};
   static TensorSpecs infer(const Attrs&, Specs in) {
-    if (in[0].dim() != 3 || in[1].dim() != 3 || in[0].size(0) != in[1].size(0) || in[0].size(2) != in[1].size(1)) {
-      fail("bmm: expects [b, m, k] and [b, k, n], got ", to_string(in[0]), " and ", to_string(in[1]));
+    if (in[0].dim() != 3) fail("bmm: batch1 must be a 3D tensor, got ", to_string(in[0]));
+    if (in[1].dim() != 3) fail("bmm: batch2 must be a 3D tensor, got ", to_string(in[1]));
+    if (in[0].size(0) != in[1].size(0) || in[0].size(2) != in[1].size(1)) {
+      fail("bmm: Expected size for first two dimensions of batch2 tensor to be: [", in[0].size(0), ", ", in[0].size(2),
+           "] but got: [", in[1].size(0), ", ", in[1].size(1), "].");
     }
     check_same_dtype(name, in[0], in[1]);
     return {{in[0].dtype, {in[0].size(0), in[0].size(1), in[1].size(2)}}};
@@ -83,7 +87,7 @@ struct Matmul {
     } else if (b.dim() == 2) {
       // A batch times one matrix is one tall product.
       Shape sizes = a.sizes();
-      out = mm(reshape(a, {-1, a.size(-1)}), b);
+      out = mm(reshape(a, {numel_of(Ints(sizes).first(sizes.size() - 1)), a.size(-1)}), b);
       sizes.back() = out.size(1);
       out = reshape(out, sizes);
     } else {
@@ -113,37 +117,43 @@ struct Linear {
   static constexpr std::array inputs{input("input"), input("weight"), optional_input("bias")};
   static constexpr std::array saves{save_input(0).to_grad(1), save_input(1).to_grad(0)};
   static TensorSpecs infer(const Attrs&, Specs in) {
-    if (in[1].dim() != 2) fail("linear: expects weight [out, in], got ", to_string(in[1]));
-    if (in[0].dim() < 1 || in[0].sizes.back() != in[1].size(1)) {
-      fail("linear expects input [*, ", in[1].size(1), "], got ", to_string(in[0].sizes));
+    if (in[1].dim() != 1 && in[1].dim() != 2) fail("linear: expects weight [out, in], got ", to_string(in[1]));
+    if (in[0].dim() < 1 || in[0].sizes.back() != in[1].sizes.back()) {
+      fail("linear expects input [*, ", in[1].sizes.back(), "], got ", to_string(in[0].sizes));
     }
     check_same_dtype(name, in[0], in[1]);
+    Shape outputs(in[1].sizes.begin(), in[1].sizes.end() - 1);  // none for a weight [in]
     if (in[2].defined) {
-      if (in[2].dim() != 1 || in[2].size(0) != in[1].size(0)) {
-        fail("linear expects bias [", in[1].size(0), "], got ", to_string(in[2].sizes));
+      if (in[2].shape() != outputs) {
+        fail("linear expects bias ", to_string(outputs), ", got ", to_string(in[2].sizes));
       }
       check_same_dtype(name, in[0], in[2]);
     }
-    Shape out = in[0].shape();
-    out.back() = in[1].size(0);
-    return {{in[0].dtype, out}};
+    Shape sizes(in[0].sizes.begin(), in[0].sizes.end() - 1);
+    sizes.insert(sizes.end(), outputs.begin(), outputs.end());
+    return {{in[0].dtype, sizes}};
   }
   static void eval(const Attrs&, Inputs in, Outputs out) {
     // Kernels see matrices; nothing here is recorded.
-    const auto rows = [](const Tensor& x) {
-      if (x.dim() == 2) return x;
-      const Shape sizes{numel_of(Ints(x.sizes()).first(x.sizes().size() - 1)), x.size(-1)};
-      return x.alias(views::view(x.geometry(), sizes));
-    };
-    kernels::linear(rows(in[0].dim() == 2 ? in[0] : kernels::contiguous(in[0])), in[1], in[2], rows(out[0]));
+    const Tensor& w = in[1];
+    const Tensor x = in[0].dim() == 2 ? in[0] : kernels::contiguous(in[0]);
+    const int64_t outputs = w.dim() == 2 ? w.size(0) : 1;
+    const Shape rows{numel_of(Ints(x.sizes()).first(x.sizes().size() - 1)), x.size(-1)};
+    const Tensor to =
+        x.dim() == 2 && w.dim() == 2 ? out[0] : out[0].alias(views::view(out[0].geometry(), Shape{rows[0], outputs}));
+    kernels::linear(x.dim() == 2 ? x : x.alias(views::view(x.geometry(), rows)),
+                    w.dim() == 2 ? w : w.alias(views::unsqueeze(w.geometry(), 0)), in[2], to);
   }
   static Tensors vjp(const Attrs&, const Vjp& v) {
-    const Tensor g = v.grad();
+    const bool row = v.needs(0) ? v.input(1).dim() == 1 : v.needs(1) ? v.sizes(1).size() == 1 : v.sizes(2).empty();
+    const Tensor g = row ? unsqueeze(v.grad(), -1) : v.grad();
     const auto rows = [](const Tensor& x) { return x.dim() == 2 ? x : flat_rows(x); };
     Tensors out(3);
-    if (v.needs(0)) out[0] = matmul(g, v.input(1));
+    if (v.needs(0)) out[0] = matmul(g, row ? unsqueeze(v.input(1), 0) : v.input(1));
     if (v.needs(1)) out[1] = mm(t(rows(g)), rows(v.input(0)));
     if (v.needs(2)) out[2] = sum(rows(g), {.dim = Shape{0}});
+    if (row && v.needs(1)) out[1] = reshape(out[1], v.sizes(1));
+    if (row && v.needs(2)) out[2] = reshape(out[2], v.sizes(2));
     return out;
   }
   static Tensor flat_rows(const Tensor& x) {
@@ -151,7 +161,48 @@ struct Linear {
   }
 };
 
-const OpFamily kFamily{op_def<Mm>(), op_def<Bmm>(), op_def<Matmul>(), op_def<Linear>()};
+struct Bilinear {
+  using Attrs = NoAttrs;
+  static constexpr auto name = "bilinear";
+  static constexpr auto doc = "for each output, input1 times its matrix of weight times input2, plus bias";
+  static constexpr std::array inputs{input("input1"), input("input2"), input("weight"), optional_input("bias")};
+  static Tensor compose(const Attrs&, Inputs in) {
+    const Tensor& x1 = in[0];
+    const Tensor& x2 = in[1];
+    const Tensor& weight = in[2];
+    const Tensor& bias = in[3];
+    if (weight.dim() != 3) fail("bilinear(): weight must be 3-dimensional, got ", weight.dim(), " dimensions");
+    if (x1.dim() < 1 || x1.dim() != x2.dim()) {
+      fail("bilinear(): input dimensions do not match: got ", x1.dim(), " and ", x2.dim());
+    }
+    for (int64_t d = 0; d + 1 < x1.dim(); ++d) {
+      if (x1.size(d) == x2.size(d)) continue;
+      fail("bilinear(): input batch dimensions do not match at dim ", d, ": got ", x1.size(d), " and ", x2.size(d));
+    }
+    const int64_t outputs = weight.size(0);
+    const int64_t m = weight.size(1);
+    const int64_t n = weight.size(2);
+    if (x1.size(-1) != m) {
+      fail("bilinear(): input1 size does not match weight size: got ", x1.size(-1), " but expected ", m);
+    }
+    if (x2.size(-1) != n) {
+      fail("bilinear(): input2 size does not match weight size: got ", x2.size(-1), " but expected ", n);
+    }
+    if (bias.defined() && (bias.dim() != 1 || bias.size(0) != outputs)) {
+      fail("bilinear(): bias size does not match weight size: got ", to_string(bias.sizes()), " but expected [",
+           outputs, "]");
+    }
+    Shape sizes = x1.sizes();
+    sizes.back() = outputs;
+    const int64_t rows = numel_of(Ints(sizes).first(sizes.size() - 1));
+    const Tensor by_input = reshape(permute(weight, {1, 0, 2}), {m, numel_of(Shape{outputs, n})});
+    const Tensor half = reshape(mm(reshape(x1, {rows, m}), by_input), {rows, outputs, n});
+    const Tensor out = reshape(bmm(half, reshape(x2, {rows, n, 1})), sizes);
+    return bias.defined() ? add(out, bias) : out;
+  }
+};
+
+const OpFamily kFamily{op_def<Mm>(), op_def<Bmm>(), op_def<Matmul>(), op_def<Linear>(), op_def<Bilinear>()};
 
 }  // namespace
 
@@ -160,6 +211,9 @@ Tensor bmm(const Tensor& x, const Tensor& mat2) { return apply<Bmm>({}, {x, mat2
 Tensor matmul(const Tensor& x, const Tensor& other) { return apply<Matmul>({}, {x, other}); }
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   return apply<Linear>({}, {x, weight, bias});
+}
+Tensor bilinear(const Tensor& x1, const Tensor& x2, const Tensor& weight, const Tensor& bias) {
+  return apply<Bilinear>({}, {x1, x2, weight, bias});
 }
 
 }  // namespace tapewire

@@ -1,19 +1,19 @@
 #include "core/ops/shape_ops.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/kernels/binary.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/reduce.h"
 #include "core/kernels/unary.h"
 #include "core/ops/arithmetic.h"
+#include "core/ops/call_support.h"
 #include "core/ops/reduction.h"
 #include "core/ops/registry.h"
 
 namespace tapewire {
 namespace {
-
-Shape shape_of(const Tensor& x) { return x.sizes(); }
 
 // The part of the elements, in a row-major tensor, that a strided view covers; throws when it reaches outside.
 void check_bounds(std::string_view op, const AsStridedAttrs& a, int64_t numel) {
@@ -34,136 +34,6 @@ void check_bounds(std::string_view op, const AsStridedAttrs& a, int64_t numel) {
          " reaches outside the ", numel, " elements of input");
   }
 }
-
-struct View {
-  using Attrs = ShapeAttrs;
-  static constexpr auto name = "view";
-  static constexpr auto doc = "the same elements under other sizes; never a copy";
-  static constexpr std::array inputs{input("input")};
-  static Geometry view(const Attrs& a, const Tensor& x) { return views::view(x.geometry(), a.shape); }
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {reshape(v.grad(), v.sizes(0))}; }
-};
-
-struct Reshape {
-  using Attrs = ShapeAttrs;
-  static constexpr auto name = "reshape";
-  static constexpr auto doc = "the same elements under other sizes; a copy where they do not lie so";
-  static constexpr std::array inputs{input("input")};
-  static Tensor compose(const Attrs& a, Inputs in) {
-    const Shape sizes = views::infer_size(name, a.shape, in[0].numel());
-    if (views::view_strides(in[0].geometry(), sizes)) return tapewire::view(in[0], sizes);
-    return tapewire::view(clone(in[0]), sizes);
-  }
-};
-
-struct Flatten {
-  using Attrs = FlattenAttrs;
-  static constexpr auto name = "flatten";
-  static constexpr auto doc = "dimensions start_dim to end_dim become one";
-  static constexpr std::array inputs{input("input")};
-  static Tensor compose(const Attrs& a, Inputs in) {
-    const Tensor& x = in[0];
-    const int64_t start = wrap_dim(name, a.start_dim, x.dim());
-    const int64_t end = wrap_dim(name, a.end_dim, x.dim());
-    if (start > end) fail("flatten: flatten() has invalid args: start_dim cannot come after end_dim");
-    if (x.dim() == 0) return reshape(x, {1});
-    if (start == end) return x;
-    Shape sizes(x.sizes().begin(), x.sizes().begin() + start);
-    sizes.push_back(
-        numel_of(Ints(x.sizes()).subspan(static_cast<size_t>(start), static_cast<size_t>(end - start + 1))));
-    sizes.insert(sizes.end(), x.sizes().begin() + end + 1, x.sizes().end());
-    return reshape(x, sizes);
-  }
-};
-
-struct Expand {
-  using Attrs = SizeAttrs;
-  static constexpr auto name = "expand";
-  static constexpr auto doc = "repeats one-long dimensions without copying";
-  static constexpr std::array inputs{input("input")};
-  static Geometry view(const Attrs& a, const Tensor& x) { return views::expand(name, x.geometry(), a.size); }
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {sum_to(v.grad(), v.sizes(0))}; }
-};
-
-struct ExpandAs {
-  using Attrs = NoAttrs;
-  static constexpr auto name = "expand_as";
-  static constexpr auto doc = "expand to the sizes of other";
-  static constexpr std::array inputs{input("input"), input("other")};
-  static Tensor compose(const Attrs&, Inputs in) { return expand(in[0], in[1].sizes()); }
-};
-
-struct ViewAs {
-  using Attrs = NoAttrs;
-  static constexpr auto name = "view_as";
-  static constexpr auto doc = "view with the sizes of other";
-  static constexpr std::array inputs{input("input"), input("other")};
-  static Tensor compose(const Attrs&, Inputs in) { return tapewire::view(in[0], in[1].sizes()); }
-};
-
-struct Permute {
-  using Attrs = DimsAttrs;
-  static constexpr auto name = "permute";
-  static constexpr auto doc = "dimensions in another order, as a view";
-  static constexpr std::array inputs{input("input")};
-  static Geometry view(const Attrs& a, const Tensor& x) { return views::permute(x.geometry(), a.dims); }
-  static Tensors vjp(const Attrs& a, const Vjp& v) {
-    Shape inverse(a.dims.size());
-    for (size_t i = 0; i < a.dims.size(); ++i) {
-      inverse[static_cast<size_t>(wrap_dim(name, a.dims[i], static_cast<int64_t>(a.dims.size())))] =
-          static_cast<int64_t>(i);
-    }
-    return {permute(v.grad(), inverse)};
-  }
-};
-
-struct Transpose {
-  using Attrs = TransposeAttrs;
-  static constexpr auto name = "transpose";
-  static constexpr auto doc = "two dimensions swapped, as a view";
-  static constexpr std::array inputs{input("input")};
-  static Geometry view(const Attrs& a, const Tensor& x) { return views::transpose(x.geometry(), a.dim0, a.dim1); }
-  static Tensors vjp(const Attrs& a, const Vjp& v) { return {transpose(v.grad(), a.dim0, a.dim1)}; }
-};
-
-struct T {
-  using Attrs = NoAttrs;
-  static constexpr auto name = "t";
-  static constexpr auto doc = "a matrix transposed, as a view; vectors and scalars as they are";
-  static constexpr std::array inputs{input("input")};
-  static Geometry view(const Attrs&, const Tensor& x) {
-    if (x.dim() > 2) fail("t: t() expects a tensor with <= 2 dimensions, but self is ", x.dim(), "D");
-    return x.dim() == 2 ? views::transpose(x.geometry(), 0, 1) : x.geometry();
-  }
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {t(v.grad())}; }
-};
-
-struct Unsqueeze {
-  using Attrs = DimAttrs;
-  static constexpr auto name = "unsqueeze";
-  static constexpr auto doc = "a one-long dimension more, as a view";
-  static constexpr std::array inputs{input("input")};
-  static Geometry view(const Attrs& a, const Tensor& x) { return views::unsqueeze(x.geometry(), a.dim); }
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {reshape(v.grad(), v.sizes(0))}; }
-};
-
-struct Squeeze {
-  using Attrs = OptionalDimAttrs;
-  static constexpr auto name = "squeeze";
-  static constexpr auto doc = "without dimension dim if that is one long, or without all such";
-  static constexpr std::array inputs{input("input")};
-  static Geometry view(const Attrs& a, const Tensor& x) { return views::squeeze(x.geometry(), a.dim); }
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {reshape(v.grad(), v.sizes(0))}; }
-};
-
-struct Alias {
-  using Attrs = NoAttrs;
-  static constexpr auto name = "alias";
-  static constexpr auto doc = "a view of all of input, with a history of its own";
-  static constexpr std::array inputs{input("input")};
-  static Geometry view(const Attrs&, const Tensor& x) { return x.geometry(); }
-  static Tensors vjp(const Attrs&, const Vjp& v) { return {v.grad()}; }
-};
 
 Geometry strided(const AsStridedAttrs& a) { return {a.size, a.stride, a.storage_offset}; }
 
@@ -192,6 +62,7 @@ struct AsStridedBackward {
   }
   static void eval(const Attrs& a, Inputs in, Outputs out) {
     kernels::fill(out[0], 0.0);
+    if (in[0].numel() == 0) return;  // its other dimensions may be of any length
     const Tensor place = out[0].alias(strided(a));
     bool overlaps = false;
     for (size_t i = 0; i < a.size.size(); ++i) overlaps = overlaps || (a.size[i] > 1 && a.stride[i] == 0);
@@ -321,33 +192,15 @@ struct Size {
   static constexpr auto name = "size";
   static constexpr auto doc = "the sizes as a tuple, or one of them";
   static constexpr std::array inputs{input("input")};
-  static Value call(const AttributeMap& arguments) {
-    const auto at = arguments.find("input");
-    if (at == arguments.end() || !at->second.is_tensor()) {
-      fail("size: argument 'input': expected a tensor, got ",
-           at == arguments.end() ? std::string("none") : at->second.describe());
-    }
-    const Shape sizes = shape_of(at->second.tensor());
-    const auto dim = arguments.find("dim");
-    if (dim == arguments.end() || dim->second.is_none()) return Tuple(sizes.begin(), sizes.end());
-    if (!dim->second.is_int()) fail("size: argument 'dim': expected an int, got ", dim->second.describe());
-    return at->second.tensor().size(dim->second.integer());
+  static Value call(const AttributeMap& all) {
+    const CallArguments arguments(name, all);
+    const Tensor& x = arguments.tensor("input");
+    if (arguments.given("dim")) return x.size(arguments.integer("dim", 0));
+    return Tuple(x.sizes().begin(), x.sizes().end());
   }
 };
 
-const OpFamily kFamily{op_def<View>(),
-                       op_def<Reshape>(),
-                       op_def<Flatten>(),
-                       op_def<Expand>(),
-                       op_def<ExpandAs>(),
-                       op_def<ViewAs>(),
-                       op_def<Permute>(),
-                       op_def<Transpose>(),
-                       op_def<T>(),
-                       op_def<Unsqueeze>(),
-                       op_def<Squeeze>(),
-                       op_def<Alias>(),
-                       op_def<AsStrided>(),
+const OpFamily kFamily{op_def<AsStrided>(),
                        op_def<AsStridedBackward>(),
                        op_def<AsStridedScatter>(),
                        op_def<Clone>(),
@@ -368,10 +221,7 @@ const bool kEngineOpsSet = [] {
   ops.cast = &to;
   ops.as_strided = [](const Tensor& x, const Geometry& g) { return as_strided(contiguous(x), attrs_of(g)); };
   ops.as_strided_backward = [](const Tensor& grad, const Geometry& g, Ints sizes) {
-    AsStridedBackwardAttrs attrs;
-    static_cast<AsStridedAttrs&>(attrs) = attrs_of(g);
-    attrs.input_size.assign(sizes.begin(), sizes.end());
-    return apply<AsStridedBackward>(attrs, {grad});
+    return view_backward(grad, g, sizes);
   };
   ops.as_strided_scatter = [](const Tensor& base, const Tensor& src, const Geometry& g) {
     return apply<AsStridedScatter>(attrs_of(g), {base, src});
@@ -390,21 +240,36 @@ const bool kEngineOpsSet = [] {
 
 }  // namespace
 
-Tensor view(const Tensor& x, Ints sizes) { return apply<View>({Shape(sizes.begin(), sizes.end())}, {x}); }
-Tensor reshape(const Tensor& x, Ints sizes) { return apply<Reshape>({Shape(sizes.begin(), sizes.end())}, {x}); }
-Tensor flatten(const Tensor& x, const FlattenAttrs& attrs) { return apply<Flatten>(attrs, {x}); }
-Tensor expand(const Tensor& x, Ints sizes) { return apply<Expand>({Shape(sizes.begin(), sizes.end())}, {x}); }
-Tensor expand_as(const Tensor& x, const Tensor& other) { return expand(x, other.sizes()); }
-Tensor permute(const Tensor& x, Ints dims) { return apply<Permute>({Shape(dims.begin(), dims.end())}, {x}); }
-Tensor transpose(const Tensor& x, int64_t dim0, int64_t dim1) { return apply<Transpose>({dim0, dim1}, {x}); }
-Tensor t(const Tensor& x) { return apply<T>({}, {x}); }
-Tensor unsqueeze(const Tensor& x, int64_t dim) { return apply<Unsqueeze>({dim}, {x}); }
-Tensor squeeze(const Tensor& x, std::optional<int64_t> dim) { return apply<Squeeze>({dim}, {x}); }
-Tensor view_as_self(const Tensor& x) { return apply<Alias>({}, {x}); }
 Tensor as_strided(const Tensor& x, const AsStridedAttrs& attrs) { return apply<AsStrided>(attrs, {x}); }
 Tensor clone(const Tensor& x) { return apply<Clone>({}, {x}); }
 Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : clone(x); }
 Tensor to(const Tensor& x, DType dtype) { return x.dtype() == dtype ? x : apply<CastTo>({dtype}, {x}); }
+
+void check_representable(std::string_view op, const Scalar& value, DType dtype) {
+  if (!is_integral(dtype) || value.is_bool()) return;
+  // Negative numbers may wrap around in uint8, but once.
+  const int bits = dtype == DType::kInt64 ? 63 : dtype == DType::kInt32 ? 31 : 8;
+  const double end = std::ldexp(1.0, bits);
+  const double low = dtype == DType::kUInt8 ? 1 - end : -end;
+  bool fits = true;
+  if (value.is_float()) {
+    fits = value.to<double>() < end && value.to<double>() >= low;
+  } else if (dtype != DType::kInt64) {
+    fits = value.to<int64_t>() < static_cast<int64_t>(end) && value.to<int64_t>() >= static_cast<int64_t>(low);
+  }
+  if (!fits) fail(op, ": value cannot be converted to type ", name_of(dtype), " without overflow");
+}
+
+Geometry row_major(Ints sizes) { return {Shape(sizes.begin(), sizes.end()), contiguous_strides(sizes), 0}; }
+
+Tensor view_backward(const Tensor& grad, const Geometry& place, Ints sizes) {
+  AsStridedBackwardAttrs attrs;
+  static_cast<AsStridedAttrs&>(attrs) = attrs_of(place);
+  // A view of nothing may stand anywhere, even behind the end.
+  if (numel_of(place.sizes) == 0) attrs.storage_offset = 0;
+  attrs.input_size.assign(sizes.begin(), sizes.end());
+  return apply<AsStridedBackward>(attrs, {grad});
+}
 
 Tensor sum_to(const Tensor& x, Ints sizes) {
   if (std::ranges::equal(x.sizes(), sizes)) return x;

@@ -17,6 +17,7 @@
 #include "core/nn/pooling.h"
 #include "core/ops/activation.h"
 #include "core/ops/arithmetic.h"
+#include "core/ops/dropout.h"
 #include "core/ops/pooling.h"
 #include "core/ops/reduction.h"
 #include "core/ops/shape_ops.h"

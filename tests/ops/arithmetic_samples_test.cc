@@ -27,31 +27,25 @@ std::vector<Sample> make_samples() {
   // Piecewise constant, and far from its steps here.
   const auto quotient = [] { return set_requires_grad(Tensor::of<double>({7.3, -7.4, 5.6, 0.4})); };
   const auto divisor = [] { return set_requires_grad(Tensor::of<double>({2, 2, -2, 1})); };
-  for (const char* op : {"trunc_divide", "floor_divide"}) out.emplace_back(op, Args{quotient(), divisor()});
+  for (const char* op : {"floor_divide", "remainder", "fmod"}) {
+    out.emplace_back(op, Args{quotient(), divisor()});
+    out.emplace_back(op, Args{quotient(), 1.7});
+    out.emplace_back(op, Args{indices({7, -7, 5}, {3}), indices({2, 2, -3}, {3})});
+  }
+  out.emplace_back("remainder", Args{7.3, divisor()});
   for (const char* mode : {"trunc", "floor"}) {
     out.push_back(Sample("div", Args{quotient(), divisor()}).named("rounding_mode", mode));
   }
   out.emplace_back("pow", Args{positive({2, 3}), variable({2, 3})});
   out.emplace_back("pow", Args{positive({2, 3}), variable({3})});
+  out.emplace_back("pow", Args{positive({2, 3}), variable({})});
   out.emplace_back("pow", Args{variable({3}), 2});
   out.emplace_back("pow", Args{variable({3}), 3.0});
   out.emplace_back("pow", Args{variable({3}), 1});
   out.emplace_back("pow", Args{variable({3}), 0});
   out.emplace_back("pow", Args{positive({3}), -1.5});
   out.emplace_back("pow", Args{2.0, variable({3})});
-  for (const char* op : {"maximum", "minimum"}) {
-    out.emplace_back(op, Args{variable({2, 3}), variable({2, 3})});
-    out.emplace_back(op, Args{variable({2, 1}), variable({3})});
-    out.emplace_back(op, Args{variable({3}), 0});
-  }
-  for (const char* op : {"eq", "ne", "lt", "le", "gt", "ge"}) {
-    out.emplace_back(op, Args{variable({2, 3}), variable({3})});
-    out.emplace_back(op, Args{indices({1, 2, 3}, {3}), 2});
-  }
-  const Tensor mask = Tensor::of<bool>({true, false, true, false, false, true}, {2, 3});
-  out.emplace_back("where", Args{mask, variable({2, 3}), variable({2, 3})});
-  out.emplace_back("where", Args{mask, variable({3}), variable({2, 1})});
-  out.emplace_back("where", Args{Tensor::of<bool>({true, false}, {2, 1}), variable({2, 3}), 0.5});
+  out.emplace_back("pow", Args{indices({2, -3}, {2}), 3});
   return out;
 }
 

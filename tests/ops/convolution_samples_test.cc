@@ -31,6 +31,12 @@ std::vector<Sample> make_samples() {
   out.push_back(with(Sample("convolution_backward_weight", {variable({1, 2, 2, 2}), variable({1, 2, 3, 3})})
                          .named("size", Tuple{2, 2, 2, 2}),
                      2, 1, 1));
+  for (const char* rule : {"same", "valid"}) {
+    out.push_back(Sample("conv1d", {variable({1, 2, 5}), variable({2, 2, 4}), variable({2})}).named("padding", rule));
+    out.push_back(Sample("conv2d", {variable({2, 4, 5}), variable({2, 2, 3, 2})}).named("padding", rule));
+  }
+  out.emplace_back("conv1d",
+                   Args{indices({1, -2, 3, 4}, {1, 2, 2}), indices({1, 2, 3, 4}, {1, 2, 2}), indices({5}, {1})});
   return out;
 }
 

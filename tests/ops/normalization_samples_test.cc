@@ -14,6 +14,8 @@ std::vector<Sample> make_samples() {
     out.emplace_back(op, Args{variable({2, 3}), constant({3}), variance()});
     out.push_back(Sample(op, Args{constant({3, 3}), Value(), Value(), variable({3}), Value(), true}).named("eps", 0.1));
   }
+  out.emplace_back("local_response_norm", Args{variable({2, 5, 3}), 3});
+  out.push_back(Sample("local_response_norm", Args{variable({1, 4, 2, 2}), 2}).named("alpha", 0.5).named("beta", 1.5));
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
+#include "core/ops/bound_call.h"
 #include "tests/ops/samples.h"
 
 namespace tapewire {
@@ -56,19 +57,34 @@ TEST(RegistryTest, EveryOpHasSamples) {
 
 TEST(RegistryTest, EveryFloatingInputOfADifferentiableOpIsChecked) {
   // What an op takes as a constant: its gradient does not exist.
-  const std::set<std::string> constants{"batch_norm.running_mean", "batch_norm.running_var",
-                                        "native_batch_norm.running_mean", "native_batch_norm.running_var",
-                                        "nll_loss.weight", "nll_loss_nd.weight", "nll_loss_backward.weight",
-                                        "cross_entropy.weight", "expand_as.other", "view_as.other",
-                                        // Indices and masks.
-                                        "where.condition", "nll_loss.target", "nll_loss_nd.target",
-                                        "nll_loss_backward.target", "scatter_planes.indices", "gather_planes.indices"};
+  const std::set<std::string> constants{
+      "batch_norm.running_mean", "batch_norm.running_var", "native_batch_norm.running_mean",
+      "native_batch_norm.running_var", "nll_loss.weight", "nll_loss_nd.weight", "nll_loss_backward.weight",
+      "cross_entropy.weight", "expand_as.other", "view_as.other", "reshape_as.other",
+      // Indices and masks.
+      "where.condition", "masked_fill.mask", "nll_loss.target", "nll_loss_nd.target", "nll_loss_backward.target",
+      "scatter_planes.indices", "gather_planes.indices", "gather.index", "scatter.index", "scatter_add.index",
+      "take_along_dim.indices", "index_select.index", "index_add.index", "index_copy.index", "index_fill.index",
+      "index.indices", "index_elements.indices", "index_put.indices", "masked_select.mask", "getitem.index",
+      "instance_norm.running_mean", "instance_norm.running_var", "embedding.input", "embedding_lookup.input",
+      "embedding_backward.indices", "embedding_scale_grad.indices", "hinge_embedding_loss.target",
+      "cosine_embedding_loss.target", "multi_margin_loss.target", "multilabel_margin_loss.target",
+      "multilabel_margin_rows.target", "multilabel_margin_backward.target"};
   std::set<std::string> checked;
   for (const Sample& sample : all_samples()) {
     const OpDef& op = require_op(sample.op);
-    for (size_t i = 0; i < std::min(op.inputs.size(), sample.args.positional.size()); ++i) {
-      const Value& value = sample.args.positional[i];
-      if (value.is_tensor() && value.tensor().requires_grad()) checked.insert(str_cat(op.name, ".", op.inputs[i].name));
+    std::vector<ArgumentHint> hints;
+    for (const Value& value : sample.args.positional) hints.push_back(hint_of(value));
+    std::vector<std::string> faults;
+    const BoundCall bound(op, false, hints, {}, faults);
+    for (size_t i = 0; i < sample.args.positional.size(); ++i) {
+      std::vector<Tensor> tensors;
+      flatten_tensors(sample.args.positional[i], tensors);
+      if (bound.is_attribute(i) || std::ranges::none_of(tensors, &Tensor::requires_grad)) continue;
+      checked.insert(str_cat(op.name, ".", op.inputs[bound.input_of(i)].name));
+    }
+    for (const auto& [name, value] : sample.args.named) {
+      if (value.is_tensor() && value.tensor().requires_grad()) checked.insert(str_cat(op.name, ".", name));
     }
   }
   for (const OpDef* op : all_ops()) {

@@ -15,6 +15,8 @@
 #include "core/ops/arithmetic.h"
 #include "core/ops/bound_call.h"
 #include "core/ops/convolution.h"
+#include "core/ops/dropout.h"
+#include "core/ops/extremes.h"
 #include "core/ops/loss.h"
 #include "core/ops/normalization.h"
 #include "core/ops/pointwise.h"
@@ -177,15 +179,15 @@ TEST(PoolingValuesTest, MaxPool2d) {
   const Tensor p = Tensor::of<double>({1, 5, 2, 8, 3, 4, 7, 6, 9, 0, -1, 2}, {1, 3, 4});
   expect(max_pool2d(p, {.kernel_size = {2}}), {1, 1, 2}, {5, 8});
   expect(max_pool2d(p, {.kernel_size = {2}, .ceil_mode = true}), {1, 2, 2}, {5, 8, 9, 2});
-  expect(max_pool2d(p, {.kernel_size = {3}, .stride = {1}, .padding = {1}}), {1, 3, 4},
+  expect(max_pool2d(p, {.kernel_size = {3}, .stride = Shape{1}, .padding = {1}}), {1, 3, 4},
          {5, 7, 8, 8, 9, 9, 8, 8, 9, 9, 7, 7});
-  expect(max_pool2d(p, {.kernel_size = {2}, .stride = {1}, .dilation = {2}}), {1, 1, 2}, {9, 8});
+  expect(max_pool2d(p, {.kernel_size = {2}, .stride = Shape{1}, .dilation = {2}}), {1, 1, 2}, {9, 8});
 }
 
 // PyTorch 2.x lets the padding be half of the dilated window; 1.13 only half of the plain one. By hand.
 TEST(PoolingValuesTest, PaddingMayBeHalfOfTheDilatedWindow) {
   const Tensor p = Tensor::of<double>({1, 2, 3}, {1, 1, 3});
-  expect(max_pool2d(p, {.kernel_size = {1, 3}, .stride = {1}, .padding = {0, 2}, .dilation = {1, 2}}), {1, 1, 3},
+  expect(max_pool2d(p, {.kernel_size = {1, 3}, .stride = Shape{1}, .padding = {0, 2}, .dilation = {1, 2}}), {1, 1, 3},
          {3, 2, 3});
 }
 
