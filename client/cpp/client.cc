@@ -200,6 +200,10 @@ absl::StatusOr<v1::BackwardResponse> Client::backward(v1::BackwardRequest reques
   return connection_->call_once(connection_->autograd(), &v1::AutogradService::Stub::Backward, request, options);
 }
 
+absl::StatusOr<v1::GradResponse> Client::grad(const v1::GradRequest& request, const CallOptions& options) const {
+  return connection_->call_once(connection_->autograd(), &v1::AutogradService::Stub::Grad, request, options);
+}
+
 absl::Status Client::release_tape(const std::string& model, const std::string& tape_id,
                                   const CallOptions& options) const {
   v1::ReleaseTapeRequest request;

@@ -111,6 +111,9 @@ class Client {
   absl::StatusOr<v1::ForwardResponse> infer(const std::string& model, v1::NamedTensor input,
                                             const CallOptions& options = {}) const;
   absl::StatusOr<v1::BackwardResponse> backward(v1::BackwardRequest request, const CallOptions& options = {}) const;
+  /// Gradients of a tape's tensors by others, accumulating nothing; with create_graph they can be differentiated again
+  /// under the name "grad:<name>".
+  absl::StatusOr<v1::GradResponse> grad(const v1::GradRequest& request, const CallOptions& options = {}) const;
   absl::Status release_tape(const std::string& model, const std::string& tape_id,
                             const CallOptions& options = {}) const;
   absl::StatusOr<std::vector<v1::Tape>> list_tapes(const std::string& model, const CallOptions& options = {}) const;

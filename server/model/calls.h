@@ -66,6 +66,22 @@ struct BackwardResult {
   StepResult info;
 };
 
+struct GradArgs {
+  std::shared_ptr<Tape> tape;
+  std::vector<NamedTensor> output_grads;
+  std::vector<std::string> outputs;
+  std::vector<std::string> wrt;
+  bool retain_tape = false;
+  bool create_graph = false;
+  bool allow_unused = false;
+  int64_t max_answer_bytes = 0;  // 0: no limit
+};
+
+struct GradResult {
+  std::vector<NamedTensor> grads;  // undefined where unused
+  std::shared_ptr<Tape> tape;      // when it was kept
+};
+
 struct ClipArgs {
   std::optional<double> max_norm;
   double norm_type = 2;

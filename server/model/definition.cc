@@ -164,9 +164,9 @@ Value to_value(const v1::Literal& literal, const DefinitionLimits& limits, const
     case v1::Literal::kStringValue:
       return literal.string_value();
     case v1::Literal::kInts:
-      return Tuple(literal.ints().values().begin(), literal.ints().values().end());
+      return Value::list(Tuple(literal.ints().values().begin(), literal.ints().values().end()));
     case v1::Literal::kDoubles:
-      return Tuple(literal.doubles().values().begin(), literal.doubles().values().end());
+      return Value::list(Tuple(literal.doubles().values().begin(), literal.doubles().values().end()));
     case v1::Literal::kDtype:
       return dtype_of(literal.dtype(), path, faults);
     case v1::Literal::kTensor:

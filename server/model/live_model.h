@@ -121,6 +121,7 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
 
   ForwardResult forward(const ForwardArgs& args);
   BackwardResult backward(const BackwardArgs& args);
+  GradResult grad(const GradArgs& args);
   StepResult step(const StepArgs& args);
   StepResult train_step(const TrainStepArgs& args);
   /// Numbered changes of clients.
@@ -185,6 +186,8 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   std::vector<NamedTensor> name_outputs(const Value& output) const;
   Tensor loss_of(const BuiltLoss& loss, const std::vector<NamedTensor>& outputs,
                  const std::vector<NamedTensor>& targets) const;
+  int64_t bytes_of(const Tape& tape) const;
+  void drop_tape(Tape& tape);
   BuiltLoss loss_or_default(const v1::LossSpec* spec) const;
   StepResult apply_gradients(const StepArgs& args, std::optional<double> loss, Transaction& transaction);
   bool check_finite(double value, bool is_loss);

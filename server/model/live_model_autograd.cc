@@ -1,4 +1,4 @@
-// Forward and Backward of a live model.
+// Forward, Backward and Grad of a live model.
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +15,8 @@
 
 namespace tapewire {
 namespace {
+
+constexpr std::string_view kGradPrefix = "grad:";
 
 // Takes the outputs of modules during one forward, under their paths.
 class Captures {
@@ -43,7 +45,40 @@ std::vector<NamedTensor> freeze(const std::vector<NamedTensor>& tensors) {
   return out;
 }
 
+// Where a walk begins, and with what: at output_grads, at scalars, or at the tape's one output. `alternative`: what the
+// call takes in place of output_grads.
+void name_roots(const Tape& tape, const std::vector<NamedTensor>& output_grads, const std::vector<std::string>& scalars,
+                std::string_view alternative, std::vector<Tensor>& roots, std::vector<Tensor>& grads) {
+  if (!output_grads.empty() && !scalars.empty()) fail("output_grads and outputs exclude each other");
+  for (size_t i = 0; i < output_grads.size(); ++i) {
+    const NamedTensor& given = output_grads[i];
+    const bool lone = given.name.empty() && output_grads.size() == 1 && !tape.outputs.empty();
+    roots.push_back(lone ? tape.outputs[0].tensor : tape.require(given.name, str_cat("output_grads[", i, "]")));
+    grads.push_back(given.tensor);
+  }
+  for (size_t i = 0; i < scalars.size(); ++i) {
+    roots.push_back(tape.require(scalars[i], str_cat("outputs[", i, "]")));
+  }
+  if (!roots.empty()) return;
+  if (tape.outputs.size() != 1) {
+    fail("output_grads: needed, or ", alternative, ", where there are ", tape.outputs.size(), " outputs");
+  }
+  roots.push_back(tape.outputs[0].tensor);
+}
+
 }  // namespace
+
+int64_t LiveModel::bytes_of(const Tape& tape) const {
+  std::vector<const Storage*> known;
+  for (const NamedTensor& p : parameters_) known.push_back(&p.tensor.storage());
+  return tape_bytes(tape, known);
+}
+
+void LiveModel::drop_tape(Tape& tape) {
+  if (!tapes_.use_up(tape.id)) return;
+  metrics_->add_tapes(-1);
+  metrics_->add_tape_bytes(-tape.bytes);
+}
 
 ForwardResult LiveModel::forward(const ForwardArgs& args) {
   if (args.keep_tape) tapes_.check_room();
@@ -80,12 +115,7 @@ ForwardResult LiveModel::forward(const ForwardArgs& args) {
     tape->id = unguessable_id();
     tape->lease = args.lease.value_or(settings_.tape_lease);
     tape->parameter_version = parameter_version_;
-    std::vector<const Storage*> known;
-    for (const NamedTensor& p : parameters_) known.push_back(&p.tensor.storage());
-    std::vector<NamedTensor> roots = tape->outputs;
-    roots.insert(roots.end(), tape->captured.begin(), tape->captured.end());
-    roots.insert(roots.end(), tape->inputs.begin(), tape->inputs.end());
-    tape->bytes = tape_bytes(roots, known);
+    tape->bytes = bytes_of(*tape);
     tapes_.add(tape);
     metrics_->add_tapes(1);
     metrics_->add_tape_bytes(tape->bytes);
@@ -121,23 +151,8 @@ BackwardResult LiveModel::backward(const BackwardArgs& args) {
     loss_value = loss.item<double>();
     check_finite(*loss_value, true);
     roots.push_back(loss);
-  } else if (args.output_grads.empty()) {
-    if (tape.outputs.size() != 1)
-      fail("output_grads: needed, or a loss, where there are ", tape.outputs.size(), " outputs");
-    roots.push_back(tape.outputs[0].tensor);
-  }
-  for (size_t i = 0; i < args.output_grads.size(); ++i) {
-    const NamedTensor& given = args.output_grads[i];
-    const bool lone = given.name.empty() && args.output_grads.size() == 1 && !tape.outputs.empty();
-    const Tensor at = lone ? tape.outputs[0].tensor : tape.find(given.name);
-    if (!at.defined()) {
-      std::vector<std::string_view> known;
-      for (const NamedTensor& o : tape.outputs) known.push_back(o.name);
-      for (const NamedTensor& c : tape.captured) known.push_back(c.name);
-      fail("output_grads[", i, "]: the tape has no tensor ", quoted(given.name), did_you_mean(given.name, known));
-    }
-    roots.push_back(at);
-    grads.push_back(given.tensor);
+  } else {
+    name_roots(tape, args.output_grads, {}, "a loss", roots, grads);
   }
 
   // Gradients that come back are those of this call alone.
@@ -182,16 +197,72 @@ BackwardResult LiveModel::backward(const BackwardArgs& args) {
   }
   check_answer({&result.input_grads, &result.captured_grads}, args.max_answer_bytes);
   check_cancelled();
-  if (!args.retain_tape && tapes_.use_up(tape.id)) {
-    metrics_->add_tapes(-1);
-    metrics_->add_tape_bytes(-tape.bytes);
-  }
+  if (!args.retain_tape) drop_tape(tape);
   transaction.commit();
   result.info = step_info();
   result.info.loss = loss_value;
   result.info.grad_norm = norm;
   if (loss_value) metrics_->set_loss(*loss_value);
   metrics_->set_grad_norm(norm);
+  return result;
+}
+
+GradResult LiveModel::grad(const GradArgs& args) {
+  Tape& tape = *args.tape;
+  tapes_.pin(tape.id);  // another call may have used it up or let it go since
+  Transaction transaction(*this);
+  std::vector<Tensor> roots;
+  std::vector<Tensor> grads;
+  name_roots(tape, args.output_grads, args.outputs, "the names of scalars", roots, grads);
+  if (args.wrt.empty()) fail("wrt: names no tensor to differentiate by");
+  std::vector<Tensor> wanted;
+  for (size_t i = 0; i < args.wrt.size(); ++i) {
+    const auto parameter = std::ranges::find(parameters_, args.wrt[i], &NamedTensor::name);
+    const std::string where = str_cat("wrt[", i, "]");
+    wanted.push_back(tape.find(args.wrt[i]));
+    if (!wanted.back().defined() && parameter != parameters_.end()) wanted.back() = parameter->tensor;
+    if (!wanted.back().defined()) tape.require(args.wrt[i], where);
+    if (!wanted.back().requires_grad()) {
+      fail(where, ": ", quoted(args.wrt[i]), " does not require grad; inputs do when inputs_require_grad names them");
+    }
+  }
+  // A recorded gradient may be constant: nothing was used to make it.
+  if (args.allow_unused) {
+    for (size_t i = args.output_grads.size(); i-- > 0;) {
+      if (roots[i].requires_grad() || !args.output_grads[i].name.starts_with(kGradPrefix)) continue;
+      roots.erase(roots.begin() + static_cast<std::ptrdiff_t>(i));
+      grads.erase(grads.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+  GradResult result;
+  Tensors found(wanted.size());
+  if (!roots.empty()) {
+    const PhaseTimer timer(*metrics_, Phase::kBackward);
+    // Kept until nothing can fail any more, so that a call that fails can be made again.
+    found =
+        tapewire::grad(roots, wanted, grads,
+                       {.retain_graph = true, .create_graph = args.create_graph, .allow_unused = args.allow_unused});
+  }
+  for (size_t i = 0; i < found.size(); ++i) {
+    result.grads.push_back({args.wrt[i], found[i].defined() ? frozen(found[i]) : Tensor()});
+  }
+  check_answer({&result.grads}, args.max_answer_bytes);
+  check_cancelled();
+  transaction.commit();
+  if (args.create_graph) {
+    for (size_t i = 0; i < found.size(); ++i) {
+      const std::string name = str_cat(kGradPrefix, args.wrt[i]);
+      std::erase_if(tape.grads, [&](const NamedTensor& known) { return known.name == name; });
+      if (found[i].defined()) tape.grads.push_back({name, found[i]});
+    }
+    const int64_t before = tape.bytes;
+    if (tapes_.resize(tape, bytes_of(tape))) metrics_->add_tape_bytes(tape.bytes - before);
+  }
+  if (args.create_graph || args.retain_tape) {
+    result.tape = args.tape;
+  } else {
+    drop_tape(tape);
+  }
   return result;
 }
 

@@ -24,12 +24,22 @@ namespace {
 }  // namespace
 
 Tensor Tape::find(std::string_view name) const {
-  for (const auto* list : {&outputs, &captured, &inputs}) {
+  for (const auto* list : {&outputs, &captured, &inputs, &grads}) {
     for (const NamedTensor& entry : *list) {
       if (entry.name == name) return entry.tensor;
     }
   }
   return {};
+}
+
+Tensor Tape::require(std::string_view name, const std::string& where) const {
+  const Tensor found = find(name);
+  if (found.defined()) return found;
+  std::vector<std::string_view> known;
+  for (const auto* list : {&outputs, &captured, &inputs, &grads}) {
+    for (const NamedTensor& entry : *list) known.push_back(entry.name);
+  }
+  fail(where, ": the tape has no tensor ", quoted(name), did_you_mean(name, known));
 }
 
 void TapeStore::check_room() const {
@@ -61,6 +71,13 @@ bool TapeStore::use_up(const std::string& id) {
   if (tapes_.erase(id) == 0) return false;
   used_up_.push_back(id);
   if (used_up_.size() > kRemembered) used_up_.pop_front();
+  return true;
+}
+
+bool TapeStore::resize(Tape& tape, int64_t bytes) {
+  MutexLock lock(mutex_);
+  if (!tapes_.contains(tape.id)) return false;
+  tape.bytes = bytes;
   return true;
 }
 
@@ -112,7 +129,7 @@ size_t TapeStore::size() const {
   return tapes_.size();
 }
 
-int64_t tape_bytes(const std::vector<NamedTensor>& roots, const std::vector<const Storage*>& known) {
+int64_t tape_bytes(const Tape& tape, const std::vector<const Storage*>& known) {
   std::set<const Storage*> counted(known.begin(), known.end());
   std::set<const Node*> seen;
   std::vector<Ref<Node>> stack;
@@ -120,9 +137,11 @@ int64_t tape_bytes(const std::vector<NamedTensor>& roots, const std::vector<cons
   const auto count = [&](const Storage& storage) {
     if (counted.insert(&storage).second) bytes += static_cast<int64_t>(storage.size());
   };
-  for (const NamedTensor& root : roots) {
-    count(root.tensor.storage());
-    if (Ref<Node> node = grad_fn(root.tensor)) stack.push_back(std::move(node));
+  for (const auto* list : {&tape.outputs, &tape.captured, &tape.inputs, &tape.grads}) {
+    for (const NamedTensor& root : *list) {
+      count(root.tensor.storage());
+      if (Ref<Node> node = grad_fn(root.tensor)) stack.push_back(std::move(node));
+    }
   }
   while (!stack.empty()) {
     const Ref<Node> node = std::move(stack.back());

@@ -18,12 +18,15 @@ struct Tape {
   std::vector<NamedTensor> inputs;  // leaves of this tape
   std::vector<NamedTensor> outputs;
   std::vector<NamedTensor> captured;  // outputs of modules, by path
+  std::vector<NamedTensor> grads;     // recorded by Grad: "grad:<name>"
   int64_t parameter_version = 0;
   int64_t bytes = 0;  // that only the tape keeps alive
   std::chrono::seconds lease{600};
 
-  /// The tensor of that name among outputs, captured ones and inputs; undefined when there is none.
+  /// The tensor of that name among outputs, captured ones, inputs and gradients; undefined when there is none.
   Tensor find(std::string_view name) const;
+  /// The same, throwing "outputs[0]: the tape has no tensor 'lgits'; did you mean 'logits'?".
+  Tensor require(std::string_view name, const std::string& where) const;
 };
 
 /// The tapes of one model, with their leases. Thread-safe; the tapes themselves are used in the model's turn.
@@ -47,6 +50,8 @@ class TapeStore {
   std::shared_ptr<Tape> pin(const std::string& id) TW_EXCLUDES(mutex_);
   /// A backward used the tape up. False when it was let go meanwhile.
   bool use_up(const std::string& id) TW_EXCLUDES(mutex_);
+  /// Notes what the tape holds now. False when it was let go meanwhile.
+  bool resize(Tape& tape, int64_t bytes) TW_EXCLUDES(mutex_);
   /// Lets the tape go; null when it was used up, NOT_FOUND when there is none.
   std::shared_ptr<Tape> release(const std::string& id) TW_EXCLUDES(mutex_);
   /// Lets go all whose lease ran out, unless pinned; returns them.
@@ -66,8 +71,8 @@ class TapeStore {
   std::deque<std::string> used_up_ TW_GUARDED_BY(mutex_);  // ids of the last ones, to tell them from unknown ones
 };
 
-/// Bytes of the storages that the graph behind `roots` saved, each once, without those in `known`.
-int64_t tape_bytes(const std::vector<NamedTensor>& roots, const std::vector<const Storage*>& known);
+/// Bytes of the storages that the graph behind the tape's tensors saved, each once, without those in `known`.
+int64_t tape_bytes(const Tape& tape, const std::vector<const Storage*>& known);
 
 /// 128 random bits as hexadecimal text, from the system's generator: nobody guesses it.
 std::string unguessable_id();

@@ -71,6 +71,26 @@ v1::BackwardResponse encode(const BackwardResult& result) {
   return out;
 }
 
+GradArgs decode(v1::GradRequest&& request, const Backend& backend) {
+  GradArgs args;
+  args.max_answer_bytes = backend.max_answer_bytes;
+  args.output_grads =
+      codec::decode_tensors(std::move(*request.mutable_output_grads()), "output_grads", backend.tensors);
+  args.outputs = strings(request.outputs());
+  args.wrt = strings(request.wrt());
+  args.retain_tape = request.retain_tape();
+  args.create_graph = request.create_graph();
+  args.allow_unused = request.allow_unused();
+  return args;
+}
+
+v1::GradResponse encode(const GradResult& result, const TapeStore& tapes) {
+  v1::GradResponse out;
+  codec::encode_tensors(result.grads, *out.mutable_grads());
+  if (result.tape) *out.mutable_tape() = encode_tape(*result.tape, tapes.expires(result.tape->id));
+  return out;
+}
+
 }  // namespace
 
 AutogradService::AutogradService(const Environment& environment, const Backend& backend)
@@ -132,6 +152,14 @@ void AutogradService::bind_tapes() {
             },
             answer);
       });
+  unary<v1::GradRequest, v1::GradResponse>("Grad", [this](const Context& call, auto request, const auto& answer) {
+    const auto model = backend_.models.require(request.model());
+    std::shared_ptr<Tape> tape = model->tapes().pin(request.tape_id());
+    GradArgs args = decode(std::move(request), backend_);
+    args.tape = std::move(tape);
+    model->submit(
+        call->cancel(), [args = std::move(args)](LiveModel& m) { return encode(m.grad(args), m.tapes()); }, answer);
+  });
   unary<v1::ListTapesRequest, v1::ListTapesResponse>(
       "ListTapes", [this](const Context& call, const auto& request, const auto& answer) {
         backend_.models.require(request.model())

@@ -59,7 +59,7 @@ v1::Tape encode_tape(const Tape& tape, TapeStore::Clock::time_point expires) {
   out.set_bytes(tape.bytes);
   out.set_parameter_version(tape.parameter_version);
   *out.mutable_expire_time() = encode_time(expires);
-  for (const auto* list : {&tape.outputs, &tape.captured, &tape.inputs}) {
+  for (const auto* list : {&tape.outputs, &tape.captured, &tape.inputs, &tape.grads}) {
     for (const NamedTensor& t : *list) codec::encode_spec(t.name, t.tensor.spec(), *out.add_tensors());
   }
   return out;
