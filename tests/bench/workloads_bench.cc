@@ -10,6 +10,7 @@
 #include "core/nn/linear.h"
 #include "core/ops/activation.h"
 #include "core/ops/arithmetic.h"
+#include "core/ops/dropout.h"
 #include "core/ops/loss.h"
 #include "core/ops/pooling.h"
 #include "core/ops/shape_ops.h"
