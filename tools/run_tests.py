@@ -1,7 +1,8 @@
 """Runs the tests of a preset through ctest and counts GoogleTest's tests.
 
 usage: run_tests.py targets <preset> [filter]   print the build targets the selected tests need (none: all)
-       run_tests.py run     <preset> [filter]   run them; the last line is "N passed, N failed"
+       run_tests.py run     <preset> [filter]   run them; the last line is "N passed, N failed", or of the conformance
+                                                tests alone "N names, M cases, K passed"
 
 A filter that is part of a ctest name (a room: "tensor") selects these; otherwise it selects the GoogleTest tests whose
 "Suite.Name" contains it (or matches it, where it has a *).
@@ -56,6 +57,7 @@ class Tally:
         self.tests = tests
         self.results = results
         self.passed = self.failed = self.skipped = 0
+        self.cases = {}  # of the conformance tests: name of the test -> (name in the database, passed everywhere)
         self.width = max(len(name) for name in tests)
         self.colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
@@ -64,6 +66,7 @@ class Tally:
         passed = failed = skipped = 0
         if report.exists():
             for case in ElementTree.parse(report).iter("testcase"):
+                self.note_case(case)
                 if case.get("result") == "skipped":
                     skipped += 1
                 elif case.get("result") == "completed":
@@ -79,6 +82,18 @@ class Tally:
         if not ok and failed == 0:
             failed = 1  # a crash, a leak or a time-out: no test of it says so itself
         return passed, failed, skipped
+
+    def note_case(self, test):
+        name = next((p.get("value") for p in test.iter("property") if p.get("name") == "database_name"), None)
+        if name is None:
+            return
+        ok = test.get("result") == "completed" and test.find("failure") is None
+        self.cases[test.get("name")] = (name, ok and self.cases.get(test.get("name"), (name, True))[1])
+
+    def conformance(self):
+        names = {name for name, _ in self.cases.values()}
+        passed = sum(ok for _, ok in self.cases.values())
+        return f"{len(names)} names, {len(self.cases)} cases, {passed} passed"
 
     def add(self, name, status, seconds):
         passed, failed, skipped = self.count(name, status == "Passed")
@@ -152,7 +167,10 @@ def main():
         tally.failed = 1  # ctest itself failed
     if tally.skipped:
         print(f"{tally.skipped} skipped")
-    print(f"{tally.passed} passed, {tally.failed} failed", flush=True)
+    totals = [f"{tally.passed} passed, {tally.failed} failed"]
+    if tally.cases:
+        totals.insert(1 if all("conformance" in name for name in names) else 0, tally.conformance())
+    print("\n".join(totals), flush=True)
     sys.exit(1 if tally.failed else 0)
 
 
