@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/kernels/copy.h"
+#include "core/nn/arguments.h"
 #include "core/nn/backward_hooks.h"
 #include "core/ops/shape_ops.h"
 
@@ -318,13 +319,10 @@ void Module::name_tree() {
 }
 
 Value TensorModule::forward(const Args& args) {
-  if (args.positional.size() != 1 || !args.named.empty() || !args.positional[0].is_tensor()) {
-    std::string got;
-    for (const Value& v : args.positional) got += str_cat(got.empty() ? "" : ", ", v.describe());
-    for (const auto& [name, v] : args.named) got += str_cat(got.empty() ? "" : ", ", name, "=", v.describe());
-    fail(type(), " expects one tensor, got (", got, ")");
+  if (args.positional.size() == 1 && args.named.empty() && args.positional[0].is_tensor()) {
+    return forward(args.positional[0].tensor());
   }
-  return forward(args.positional[0].tensor());
+  return forward(ModuleArguments(type(), {"input"}, args).tensor("input"));
 }
 
 }  // namespace tapewire

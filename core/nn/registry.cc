@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "core/nn/arguments.h"
 
 namespace tapewire {
 namespace {
@@ -42,14 +43,8 @@ std::vector<const ModuleDef*> all_modules(ModuleKind kind) {
 }
 
 Value LossModule::forward(const Args& args) {
-  if (args.positional.size() != 2 || !args.named.empty() || !args.positional[0].is_tensor() ||
-      !args.positional[1].is_tensor()) {
-    std::string got;
-    for (const Value& v : args.positional) got += str_cat(got.empty() ? "" : ", ", v.describe());
-    for (const auto& [name, v] : args.named) got += str_cat(got.empty() ? "" : ", ", name, "=", v.describe());
-    fail(type(), " expects an input and a target tensor, got (", got, ")");
-  }
-  return forward(args.positional[0].tensor(), args.positional[1].tensor());
+  const ModuleArguments arguments(type(), {"input", "target"}, args);
+  return forward(arguments.tensor("input"), arguments.tensor("target"));
 }
 
 }  // namespace tapewire

@@ -243,9 +243,9 @@ TEST(ModuleTest, ErrorsNameTheInnermostModule) {
 
 TEST(ModuleTest, TensorModulesTellWhatTheyWereGiven) {
   const auto relu = std::make_shared<ReLU>();
-  EXPECT_EQ(error_of([&] { (*relu)(Args{}); }), "ReLU expects one tensor, got ()");
+  EXPECT_EQ(error_of([&] { (*relu)(Args{}); }), "ReLU: argument 'input' is missing");
   EXPECT_EQ(error_of([&] { (*relu)(Args{Tensor::zeros({2}), 3}); }),
-            "ReLU expects one tensor, got (tensor float32[2], int 3)");
+            "ReLU takes one argument (input), got (tensor float32[2], int 3)");
 }
 
 }  // namespace
