@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "core/tensor/row_major.h"
 
 namespace tapewire::codec {
 
