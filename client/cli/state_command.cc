@@ -65,7 +65,7 @@ void print_keys(const Session& session, const std::string& what,
                 const google::protobuf::RepeatedPtrField<std::string>& keys) {
   const std::vector<Column> columns{{"", Align::kLeft, 10}, {""}};
   for (int i = 0; i < keys.size(); ++i) {
-    session.out() << table_row(columns, {i == 0 ? what : "", printable(keys[i])}) << '\n';
+    session.out() << table_row(columns, {i == 0 ? what : "", keys[i]}) << '\n';
   }
 }
 
