@@ -20,8 +20,8 @@ using testing::ElementsAre;
 TEST(BilinearTest, StartsWithPyTorchsBits) {
   manual_seed(7);
   // What torch_init.h draws before it.
-  init::normal_(Tensor::empty({5, 4}));
-  init::normal_(Tensor::empty({4, 5}));
+  init::normal_(Tensor::empty({3, 4}));
+  init::normal_(Tensor::empty({3, 5}));
   const Bilinear bilinear({.in1_features = 3, .in2_features = 2, .out_features = 2});
   std::vector<float> values = bilinear.weight().to_vector<float>();
   for (const float v : bilinear.bias().to_vector<float>()) values.push_back(v);

@@ -165,7 +165,7 @@ TEST_F(LossModelTest, TrainsByALossOfThreeOutputsWithoutTargets) {
     const Tensor x = Tensor::of<float>({1}, {1, 1});
     const StepResult step = m.train_step({.inputs = {{"x", x}}});
     EXPECT_NEAR(*step.loss, 4 + 1 - 2, 1e-5);
-    EXPECT_THAT(m.require_parameter("w", "").to_vector<float>(), ElementsAre(testing::FloatNear(0.75, 1e-5)));
+    EXPECT_THAT(m.require_parameter("w", "").to_vector<float>(), ElementsAre(testing::FloatNear(0.75F, 1e-5F)));
     return 0;
   }).value();
 }
