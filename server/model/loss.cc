@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_join.h"
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 
@@ -10,6 +9,12 @@ namespace tapewire {
 namespace {
 
 constexpr std::string_view kTarget = "target";
+
+std::string listed(std::span<const std::string_view> names) {
+  std::string out;
+  for (const std::string_view name : names) out += str_cat(out.empty() ? "" : ", ", name);
+  return out;
+}
 
 const NamedTensor* find(const std::vector<NamedTensor>& tensors, std::string_view name) {
   const auto found = std::ranges::find(tensors, name, &NamedTensor::name);
@@ -31,7 +36,7 @@ class LossCall {
         bind(kTarget, targets[i].tensor);
       } else {
         fail("targets[", i, "]: the loss ", loss_.module->type(), " takes targets named after its arguments (",
-             absl::StrJoin(names_, ", "), "), each once, got ", quoted(name), did_you_mean(name, open_));
+             listed(names_), "), each once, got ", quoted(name), did_you_mean(name, open_));
       }
     }
     if (is_open(kTarget)) {
@@ -46,12 +51,12 @@ class LossCall {
       return;
     }
     if (!loss_.output.empty()) {
-      fail("loss.output: names one output, but the loss ", loss_.module->type(), " takes several (",
-           absl::StrJoin(open_, ", "), ")");
+      fail("loss.output: names one output, but the loss ", loss_.module->type(), " takes several (", listed(open_),
+           ")");
     }
     if (outputs.size() < open_.size()) {
-      fail("the loss ", loss_.module->type(), " takes ", open_.size(), " of the model's outputs (",
-           absl::StrJoin(open_, ", "), "), but there are ", outputs.size());
+      fail("the loss ", loss_.module->type(), " takes ", open_.size(), " of the model's outputs (", listed(open_),
+           "), but there are ", outputs.size());
     }
     const std::vector<std::string_view> wanted = open_;
     const bool by_name =
