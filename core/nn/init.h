@@ -127,7 +127,7 @@ void uniform_(const Tensor& x, const UniformAttrs& attrs = {});
 /// N(mean, std^2). Throws for a negative std.
 void normal_(const Tensor& x, const NormalAttrs& attrs = {});
 /// N(mean, std^2) cut off outside of [a, b]: by the inverse of the distribution's function, and clamped. Throws unless
-/// std > 0 and a <= b.
+/// std > 0, and for a > b.
 void trunc_normal_(const Tensor& x, const TruncNormalAttrs& attrs = {});
 void constant_(const Tensor& x, const Scalar& val);
 void zeros_(const Tensor& x);

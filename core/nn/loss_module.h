@@ -1,9 +1,9 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <string_view>
 #include <tuple>
-#include <utility>
 
 #include "core/nn/registry.h"
 #include "core/tensor/tensor_attribute.h"

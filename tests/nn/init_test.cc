@@ -1,6 +1,7 @@
 #include "core/nn/init.h"
 
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include "core/base/random.h"
@@ -119,6 +120,13 @@ TEST(InitTest, TruncatedNormalsArePyTorchs) {
   for (size_t i = 0; i < drawn.size(); ++i) EXPECT_NEAR(drawn[i], torch_values::kTruncNormalFloat[i], 0x1p-23) << i;
 }
 
+TEST(InitTest, TruncatedNormalsMayHaveNoBounds) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const float v : made("trunc_normal", {{"a", -infinity}, {"b", infinity}}).to_vector<float>()) {
+    EXPECT_TRUE(std::isfinite(v));
+  }
+}
+
 TEST(InitTest, DiracIsPyTorchs) {
   EXPECT_EQ(made("dirac", {}, {3, 2, 4}).to_vector<float>(), torch_values::kDirac3);
   EXPECT_EQ(made("dirac", {{"groups", 2}}, {4, 2, 3, 2}).to_vector<float>(), torch_values::kDirac4);
@@ -180,6 +188,8 @@ TEST(InitTest, RefusesWhatCannotBe) {
   EXPECT_EQ(error_of([] { init::trunc_normal_(Tensor::zeros({3}), {.std = 0}); }),
             "trunc_normal expects std > 0.0, but found std 0.0");
   EXPECT_NE(error_of([] { init::trunc_normal_(Tensor::zeros({3}), {.mean = std::nan("")}); }), "");
+  EXPECT_THAT(error_of([] { init::trunc_normal_(Tensor::zeros({3}), {.a = 1, .b = -1}); }),
+              testing::HasSubstr("uniform_ expects to return a [from, to) range"));
   EXPECT_EQ(error_of([] { init::dirac_(Tensor::zeros({3, 3})); }),
             "Only tensors with 3, 4, or 5 dimensions are supported, got [3, 3]");
   EXPECT_EQ(error_of([] { init::dirac_(Tensor::zeros({3, 3, 1}), {.groups = 2}); }),
