@@ -30,6 +30,7 @@ class ReducedLoss : public LossModule {
 template <class O>
 class PairLoss : public ReducedLoss<O> {
  public:
+  using LossModule::forward;
   virtual Tensor forward(const Tensor& input, const Tensor& target) = 0;
 
  protected:
@@ -49,6 +50,7 @@ class PairLoss : public ReducedLoss<O> {
 template <class O>
 class TripleLoss : public ReducedLoss<O> {
  public:
+  using LossModule::forward;
   virtual Tensor forward(const Tensor& first, const Tensor& second, const Tensor& third) = 0;
 
  protected:
