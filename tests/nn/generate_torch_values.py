@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes tests/nn/torch_values.h: what PyTorch's layers, losses and initialisers compute.
+"""Writes tests/nn/torch_values.h: what PyTorch's layers and initialisers compute.
 
 usage: /usr/bin/python3 tests/nn/generate_torch_values.py > tests/nn/torch_values.h
 
@@ -74,21 +74,6 @@ def layers():
     layer_case("MaxPool2d_ceil", nn.MaxPool2d((2, 1), stride=(1, 2), ceil_mode=True), (1, 1, 3, 4))
     layer_case("Flatten", nn.Flatten(), (2, 2, 2))
     print("  };\n  return values;\n}\n")
-
-
-def losses():
-    x = pattern((3, 4))
-    target = torch.tensor([3, 0, 2])
-    emit("kMse", torch.stack([F.mse_loss(x, pattern((3, 4), 3, 1)), F.mse_loss(x, pattern((3, 4), 3, 1), reduction="sum")]))
-    emit("kNll", torch.stack([nn.NLLLoss()(x, target), nn.NLLLoss(ignore_index=0, reduction="sum")(x, target)]))
-    emit("kCrossEntropy", torch.stack([
-        nn.CrossEntropyLoss()(x, target),
-        nn.CrossEntropyLoss(reduction="sum", ignore_index=2)(x, target),
-        nn.CrossEntropyLoss(label_smoothing=0.2)(x, target),
-        nn.CrossEntropyLoss()(x, F.softmax(pattern((3, 4), 3, 1), 1)),
-    ]))
-    emit("kCrossEntropyNone", nn.CrossEntropyLoss(reduction="none")(x, target))
-    print()
 
 
 def running_statistics():
@@ -209,7 +194,6 @@ def main():
     print("// Written by tests/nn/generate_torch_values.py with PyTorch; do not edit.\n// clang-format off")
     print("#pragma once\n\n#include <cstdint>\n#include <vector>\n\nnamespace tapewire::torch_values {\n")
     layers()
-    losses()
     running_statistics()
     seeded_weights()
     initialisers()
