@@ -15,7 +15,6 @@ class ParameterList final : public Module {
   using Options = NoAttrs;
   static constexpr auto kName = "ParameterList";
   static constexpr auto kDoc = "holds parameters by number; cannot be called";
-  static constexpr bool kHoldsParameters = true;
   explicit ParameterList(const Options& = {}) {}
   explicit ParameterList(const std::vector<Tensor>& parameters) { extend(parameters); }
 
@@ -41,7 +40,6 @@ class ParameterDict final : public Module {
   using Options = NoAttrs;
   static constexpr auto kName = "ParameterDict";
   static constexpr auto kDoc = "holds parameters by name; cannot be called";
-  static constexpr bool kHoldsParameters = true;
   explicit ParameterDict(const Options& = {}) {}
   explicit ParameterDict(const std::vector<NamedTensor>& parameters) { update(parameters); }
 

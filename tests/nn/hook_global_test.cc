@@ -105,7 +105,7 @@ TEST_F(GlobalHookTest, MeetEveryModuleOfATree) {
 
 TEST_F(GlobalHookTest, ReplaceWhatTheyAreGiven) {
   global.register_module_forward_pre_hook(
-      [](Module&, const Args& args) -> std::optional<Args> { return Args{mul(args.positional[0].tensor(), 0.0)}; });
+      [](Module&, const Args& args) -> std::optional<Args> { return Args{add(args.positional[0].tensor(), -1.0)}; });
   global.register_module_forward_hook(
       [](Module&, const Args&, const Value& out) -> std::optional<Value> { return Value(add(out.tensor(), 5.0)); });
   global.register_module_full_backward_hook(
@@ -113,7 +113,9 @@ TEST_F(GlobalHookTest, ReplaceWhatTheyAreGiven) {
   const Tensor x = leaf();
   const GlobalModuleHooksScope scope(global);
   const Tensor y = (*module)(x);
-  EXPECT_THAT(y.to_vector<double>(), ElementsAre(5, 5));
+  EXPECT_EQ(y.to_vector<double>()[0], 5);  // tanh(1 - 1) + 5
+  backward(sum(y));
+  EXPECT_EQ(gradient(x).to_vector<double>()[0], 8);  // 1 - tanh(0)^2 + 7
 }
 
 TEST_F(GlobalHookTest, AreThoseOfTheScopeAndTheThread) {
