@@ -52,8 +52,8 @@ class ConvNd : public TensorModule {
   Options options_;  // sizes spread over all spatial dimensions
   ConvAttrs attrs_;
   Shape crop_;  // of each dimension: the first outputs to drop, where "same" wants one more zero at the end
-  Tensor weight_;
-  Tensor bias_;
+  Member<Tensor> weight_;
+  Member<Tensor> bias_;
 };
 
 class Conv1d final : public ConvNd {

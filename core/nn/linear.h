@@ -37,8 +37,8 @@ class Linear final : public TensorModule {
 
  private:
   Options options_;
-  Tensor weight_;
-  Tensor bias_;
+  Member<Tensor> weight_;
+  Member<Tensor> bias_;
 };
 
 struct BilinearOptions {

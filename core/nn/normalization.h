@@ -48,11 +48,11 @@ class BatchNorm : public TensorModule {
 
  private:
   Options options_;
-  Tensor weight_;
-  Tensor bias_;
-  Tensor running_mean_;
-  Tensor running_var_;
-  Tensor num_batches_tracked_;
+  Member<Tensor> weight_;
+  Member<Tensor> bias_;
+  Member<Tensor> running_mean_;
+  Member<Tensor> running_var_;
+  Member<Tensor> num_batches_tracked_;
 };
 
 class BatchNorm1d final : public BatchNorm {
