@@ -29,8 +29,8 @@ void update_run(const F& f, int64_t n, void* const* operands, std::index_sequenc
 
 }  // namespace detail
 
-/// One pass over a parameter: f(T& param, T grad, T&... states) for each element, vectorised by the compiler. All of one
-/// shape and of dtype T.
+/// One pass over a parameter: f(T& param, T grad, T&... states) for each element, vectorised by the compiler. All of
+/// one shape and of dtype T.
 template <class T, class F, class... States>
 void update_pass(const char* op, const Tensor& param, const Tensor& grad, const F& f, const States&... states) {
   check_like(op, param, grad);

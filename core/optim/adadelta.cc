@@ -16,12 +16,9 @@ std::vector<Optimizer::Slot> Adadelta::slots(size_t) const { return {{.name = "s
 
 void Adadelta::update(Update& u) {
   const Options& o = options(u.group);
-  kernels::adadelta_step(u.parameter, u.gradient, u.tensor(0), u.tensor(1),
-                         {.lr = u.learning_rate,
-                          .rho = o.rho,
-                          .eps = o.eps,
-                          .weight_decay = o.weight_decay,
-                          .maximize = o.maximize});
+  kernels::adadelta_step(
+      u.parameter, u.gradient, u.tensor(0), u.tensor(1),
+      {.lr = u.learning_rate, .rho = o.rho, .eps = o.eps, .weight_decay = o.weight_decay, .maximize = o.maximize});
 }
 
 namespace {

@@ -27,7 +27,8 @@ class Adadelta final : public OptimizerWith<AdadeltaOptions> {
   static constexpr auto kDoc = "steps scaled by recent gradients and recent updates";
 
   explicit Adadelta(std::vector<OptionGroup> groups) : OptimizerWith(std::move(groups)) {}
-  Adadelta(std::vector<NamedTensor> parameters, const Options& options) : Adadelta({{std::move(parameters), options}}) {}
+  Adadelta(std::vector<NamedTensor> parameters, const Options& options)
+      : Adadelta({{std::move(parameters), options}}) {}
 
   std::string_view type() const override { return kName; }
 

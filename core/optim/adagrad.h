@@ -15,7 +15,8 @@ struct AdagradOptions {
     return std::tuple{field("lr", &AdagradOptions::lr, "learning rate"),
                       field("lr_decay", &AdagradOptions::lr_decay, "the rate is divided by 1 + (step - 1) * lr_decay"),
                       field("weight_decay", &AdagradOptions::weight_decay, "L2 penalty, added to the gradient"),
-                      field("initial_accumulator_value", &AdagradOptions::initial_accumulator_value, "what the sums of squares begin with"),
+                      field("initial_accumulator_value", &AdagradOptions::initial_accumulator_value,
+                            "what the sums of squares begin with"),
                       field("eps", &AdagradOptions::eps, "added to the denominator"),
                       field("maximize", &AdagradOptions::maximize, "go up the gradient instead of down")};
   }

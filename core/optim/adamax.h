@@ -11,11 +11,12 @@ struct AdamaxOptions {
   double weight_decay = 0;
   bool maximize = false;
   static constexpr auto fields() {
-    return std::tuple{field("lr", &AdamaxOptions::lr, "learning rate"),
-                      field("betas", &AdamaxOptions::betas, "decay of the running average of the gradient and of its largest value"),
-                      field("eps", &AdamaxOptions::eps, "added to the denominator"),
-                      field("weight_decay", &AdamaxOptions::weight_decay, "L2 penalty, added to the gradient"),
-                      field("maximize", &AdamaxOptions::maximize, "go up the gradient instead of down")};
+    return std::tuple{
+        field("lr", &AdamaxOptions::lr, "learning rate"),
+        field("betas", &AdamaxOptions::betas, "decay of the running average of the gradient and of its largest value"),
+        field("eps", &AdamaxOptions::eps, "added to the denominator"),
+        field("weight_decay", &AdamaxOptions::weight_decay, "L2 penalty, added to the gradient"),
+        field("maximize", &AdamaxOptions::maximize, "go up the gradient instead of down")};
   }
   void validate() const;
 };

@@ -8,8 +8,9 @@ struct CosineAnnealingLROptions {
   int64_t T_max = 1;
   double eta_min = 0;
   static constexpr auto fields() {
-    return std::tuple{required_field("T_max", &CosineAnnealingLROptions::T_max, "epochs from the highest rate to the lowest"),
-                      field("eta_min", &CosineAnnealingLROptions::eta_min, "the lowest rate")};
+    return std::tuple{
+        required_field("T_max", &CosineAnnealingLROptions::T_max, "epochs from the highest rate to the lowest"),
+        field("eta_min", &CosineAnnealingLROptions::eta_min, "the lowest rate")};
   }
 };
 
@@ -38,7 +39,8 @@ struct CosineAnnealingWarmRestartsOptions {
   double eta_min = 0;
   static constexpr auto fields() {
     return std::tuple{required_field("T_0", &CosineAnnealingWarmRestartsOptions::T_0, "epochs until the first restart"),
-                      field("T_mult", &CosineAnnealingWarmRestartsOptions::T_mult, "how many times longer each round is than the last"),
+                      field("T_mult", &CosineAnnealingWarmRestartsOptions::T_mult,
+                            "how many times longer each round is than the last"),
                       field("eta_min", &CosineAnnealingWarmRestartsOptions::eta_min, "the lowest rate")};
   }
 };

@@ -35,7 +35,8 @@ struct MultiStepLROptions {
   Shape milestones;
   double gamma = 0.1;
   static constexpr auto fields() {
-    return std::tuple{required_field("milestones", &MultiStepLROptions::milestones, "epochs of the changes; one that stands twice counts twice"),
+    return std::tuple{required_field("milestones", &MultiStepLROptions::milestones,
+                                     "epochs of the changes; one that stands twice counts twice"),
                       field("gamma", &MultiStepLROptions::gamma, "what the rate is multiplied by")};
   }
 };

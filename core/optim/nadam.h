@@ -18,7 +18,8 @@ struct NAdamOptions {
                       field("eps", &NAdamOptions::eps, "added to the denominator"),
                       field("weight_decay", &NAdamOptions::weight_decay, "L2 penalty, added to the gradient"),
                       field("momentum_decay", &NAdamOptions::momentum_decay, "how fast the momentum warms up"),
-                      field("decoupled_weight_decay", &NAdamOptions::decoupled_weight_decay, "take weight decay off the parameter itself, as AdamW does"),
+                      field("decoupled_weight_decay", &NAdamOptions::decoupled_weight_decay,
+                            "take weight decay off the parameter itself, as AdamW does"),
                       field("maximize", &NAdamOptions::maximize, "go up the gradient instead of down")};
   }
   void validate() const;

@@ -139,8 +139,9 @@ void Optimizer::step() {
       // Asking for the bytes now makes the copies of those that a snapshot shares, while failing is still harmless.
       p.tensor.mutable_raw_data();
       for (const Tensor& tensor : state.tensors) tensor.mutable_raw_data();
-      pending.push_back({&group.states[i],
-                         {g, group.learning_rate, kept, p.tensor, converted(grad, p.tensor.dtype()), std::move(state)}});
+      pending.push_back(
+          {&group.states[i],
+           {g, group.learning_rate, kept, p.tensor, converted(grad, p.tensor.dtype()), std::move(state)}});
     }
   }
   for (Pending& p : pending) {

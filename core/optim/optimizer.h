@@ -63,6 +63,8 @@ class Optimizer {
   virtual std::optional<double> momentum(size_t group = 0) const = 0;
   /// Throws, with the words of the optimizer's options, when they cannot be, or when there is no momentum to set.
   void set_momentum(size_t group, double momentum);
+  /// Throws as the options' validate() does if the group's momentum were this one. REQUIRES: it has one.
+  virtual void check_momentum(size_t group, double momentum) const = 0;
 
   /// Updates every parameter that has a gradient; its version rises. Whatever can fail fails before the first write:
   /// after an error, or a cancellation, nothing has changed.
@@ -127,8 +129,6 @@ class Optimizer {
   virtual std::vector<StateNumber> state_numbers() const { return {}; }
   /// Applies one update to the parameter and its state. Must not fail.
   virtual void update(Update& u) = 0;
-  /// Throws as the options' validate() does if the group's momentum were this one. REQUIRES: it has one.
-  virtual void check_momentum(size_t group, double momentum) const = 0;
   /// REQUIRES: the group has a momentum.
   virtual void store_momentum(size_t group, double momentum) = 0;
   /// "momentum" or "beta1".

@@ -16,7 +16,8 @@ struct RAdamOptions {
                       field("betas", &RAdamOptions::betas, "decay of the running averages of gradient and its square"),
                       field("eps", &RAdamOptions::eps, "added to the denominator"),
                       field("weight_decay", &RAdamOptions::weight_decay, "L2 penalty, added to the gradient"),
-                      field("decoupled_weight_decay", &RAdamOptions::decoupled_weight_decay, "take weight decay off the parameter itself, as AdamW does"),
+                      field("decoupled_weight_decay", &RAdamOptions::decoupled_weight_decay,
+                            "take weight decay off the parameter itself, as AdamW does"),
                       field("maximize", &RAdamOptions::maximize, "go up the gradient instead of down")};
   }
   void validate() const;

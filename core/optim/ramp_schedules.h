@@ -8,13 +8,14 @@ struct ConstantLROptions {
   double factor = 1.0 / 3;
   int64_t total_iters = 5;
   static constexpr auto fields() {
-    return std::tuple{field("factor", &ConstantLROptions::factor, "what the rate is multiplied by until then, above 0 and at most 1"),
-                      field("total_iters", &ConstantLROptions::total_iters, "epochs until the rate comes back")};
+    return std::tuple{
+        field("factor", &ConstantLROptions::factor, "what the rate is multiplied by until then, above 0 and at most 1"),
+        field("total_iters", &ConstantLROptions::total_iters, "epochs until the rate comes back")};
   }
 };
 
-/// Rates of `factor` times the initial ones for total_iters epochs. torch.optim.lr_scheduler.ConstantLR, but for a factor
-/// of 0, from which no rate comes back: an error here, a division by zero there.
+/// Rates of `factor` times the initial ones for total_iters epochs. torch.optim.lr_scheduler.ConstantLR, but for a
+/// factor of 0, from which no rate comes back: an error here, a division by zero there.
 class ConstantLR final : public Scheduler {
  public:
   using Options = ConstantLROptions;
@@ -37,9 +38,10 @@ struct LinearLROptions {
   double end_factor = 1;
   int64_t total_iters = 5;
   static constexpr auto fields() {
-    return std::tuple{field("start_factor", &LinearLROptions::start_factor, "of the rate at first, above 0 and at most 1"),
-                      field("end_factor", &LinearLROptions::end_factor, "of the rate in the end, 0 to 1"),
-                      field("total_iters", &LinearLROptions::total_iters, "epochs from the one to the other")};
+    return std::tuple{
+        field("start_factor", &LinearLROptions::start_factor, "of the rate at first, above 0 and at most 1"),
+        field("end_factor", &LinearLROptions::end_factor, "of the rate in the end, 0 to 1"),
+        field("total_iters", &LinearLROptions::total_iters, "epochs from the one to the other")};
   }
 };
 

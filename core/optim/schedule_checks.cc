@@ -30,4 +30,18 @@ std::vector<double> per_group(std::string_view name, const std::vector<double>& 
   return values;
 }
 
+void check_cycled_momentum(const Optimizer& optimizer, const std::vector<double>& base,
+                           const std::vector<double>& most) {
+  const size_t groups = optimizer.group_count();
+  const std::vector<double> low = per_group("base_momentum", base, groups);
+  const std::vector<double> high = per_group("max_momentum", most, groups);
+  for (size_t g = 0; g < groups; ++g) {
+    if (!optimizer.momentum(g)) {
+      fail("optimizer must support momentum or beta1 with `cycle_momentum` option enabled");
+    }
+    optimizer.check_momentum(g, low[g]);
+    optimizer.check_momentum(g, high[g]);
+  }
+}
+
 }  // namespace tapewire
