@@ -4,8 +4,8 @@
 usage: /usr/bin/python3 tests/optim/generate_schedules.py > tests/optim/schedules.h
 
 Two groups with rates 0.1 and 0.03. A row: both rates, the sum of the first over all steps so far, and the momentum. The
-metric at step s (from 0) is ((7 s) % 11) / 16 + 64 / (s + 1). CyclicLR on Adam, which 1.13 lacks, moves beta1 as it moves
-SGD's momentum: 2.x.
+metric at step s (from 0) is ((7 s) % 11) / 16 + 64 / (s + 1). CyclicLR on Adam, which 1.13 lacks, moves beta1 as it
+moves SGD's momentum: 2.x.
 """
 
 import torch
