@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes tests/nn/torch_values.h: what PyTorch's losses, initialisers and whole networks compute.
+"""Writes tests/nn/torch_values.h: what PyTorch's initialisers and whole networks compute.
 
 usage: /usr/bin/python3 tests/nn/generate_torch_values.py > tests/nn/torch_values.h
 
@@ -23,21 +23,6 @@ def emit(name, tensor, kind="double"):
     suffix = "f" if kind == "float" else ""
     text = ", ".join(repr(float(v)) + suffix for v in tensor.detach().reshape(-1))
     print(f"inline const std::vector<{kind}> {name}{{\n    {text}}};")
-
-
-def losses():
-    x = pattern((3, 4))
-    target = torch.tensor([3, 0, 2])
-    emit("kMse", torch.stack([F.mse_loss(x, pattern((3, 4), 3, 1)), F.mse_loss(x, pattern((3, 4), 3, 1), reduction="sum")]))
-    emit("kNll", torch.stack([nn.NLLLoss()(x, target), nn.NLLLoss(ignore_index=0, reduction="sum")(x, target)]))
-    emit("kCrossEntropy", torch.stack([
-        nn.CrossEntropyLoss()(x, target),
-        nn.CrossEntropyLoss(reduction="sum", ignore_index=2)(x, target),
-        nn.CrossEntropyLoss(label_smoothing=0.2)(x, target),
-        nn.CrossEntropyLoss()(x, F.softmax(pattern((3, 4), 3, 1), 1)),
-    ]))
-    emit("kCrossEntropyNone", nn.CrossEntropyLoss(reduction="none")(x, target))
-    print()
 
 
 def running_statistics():
@@ -157,7 +142,6 @@ def main():
     torch.set_num_threads(1)
     print("// Written by tests/nn/generate_torch_values.py with PyTorch; do not edit.\n// clang-format off")
     print("#pragma once\n\n#include <cstdint>\n#include <vector>\n\nnamespace tapewire::torch_values {\n")
-    losses()
     running_statistics()
     seeded_weights()
     initialisers()

@@ -7,15 +7,6 @@
 
 namespace tapewire::torch_values {
 
-inline const std::vector<double> kMse{
-    0.7565104166666666, 9.078125};
-inline const std::vector<double> kNll{
-    -0.08333333333333333, 0.5};
-inline const std::vector<double> kCrossEntropy{
-    1.3810626785916682, 2.0216201906301086, 1.410229345258335, 1.5621863542481584};
-inline const std::vector<double> kCrossEntropyNone{
-    1.2465678451448956, 0.775052345485213, 2.1215678451448956};
-
 inline const std::vector<double> kRunning{
     -0.06434374999999999, -0.027812499999999997, 0.6226658380681818, 0.596411221590909};
 inline const std::vector<double> kRunningEval{
