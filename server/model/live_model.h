@@ -191,6 +191,8 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   int64_t bytes_of(const Tape& tape) const;
   void drop_tape(Tape& tape);
   BuiltLoss loss_or_default(const v1::LossSpec* spec) const;
+  bool advances_schedule(const StepArgs& args) const;
+  void check_step(const StepArgs& args) const;
   StepResult apply_gradients(const StepArgs& args, std::optional<double> loss, Transaction& transaction);
   bool check_finite(double value, bool is_loss);
   StepResult step_info() const;
