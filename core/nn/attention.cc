@@ -237,13 +237,13 @@ MultiheadAttention::Heads MultiheadAttention::project(const Call& call) const {
                  linear(call.value, weights[2], biases[2])};
   }
   const int64_t batch = call.query.size(1);
-  const auto extended = [&](const Tensor& x, const Tensor& bias) {
-    const std::array<Tensor, 2> parts{x, bias.defined() ? expand(bias, {1, batch, options_.embed_dim}) : Tensor()};
-    return bias.defined() ? cat(parts, 0) : x;
-  };
-  Heads heads{split_heads(projected[0], options_.num_heads),
-              split_heads(extended(projected[1], bias_k_), options_.num_heads),
-              split_heads(extended(projected[2], bias_v_), options_.num_heads)};
+  if (options_.add_bias_kv) {
+    const std::array<int64_t, 3> sizes{1, batch, options_.embed_dim};
+    projected[1] = cat(std::array{projected[1], expand(bias_k_, sizes)}, 0);
+    projected[2] = cat(std::array{projected[2], expand(bias_v_, sizes)}, 0);
+  }
+  Heads heads{split_heads(projected[0], options_.num_heads), split_heads(projected[1], options_.num_heads),
+              split_heads(projected[2], options_.num_heads)};
   if (options_.add_zero_attn) {
     const Tensor zeros =
         Tensor::zeros({batch, options_.num_heads, 1, options_.embed_dim / options_.num_heads}, heads.k.dtype());

@@ -1,6 +1,7 @@
 #include "core/nn/recurrent.h"
 
 #include <cmath>
+#include <limits>
 
 #include "core/base/cancel.h"
 #include "core/base/error.h"
@@ -18,7 +19,9 @@ namespace tapewire {
 namespace {
 
 // More than anyone stacks; bounds what a definition of a few bytes can ask for.
-constexpr int64_t kMaxLayers = 4096;
+constexpr int64_t kMaxLayers = 1024;
+// All sizes of weights are products of it and at most 4, or 2.
+constexpr int64_t kMaxHiddenSize = std::numeric_limits<int64_t>::max() / 4;
 
 void check(std::string_view name, const RecurrentOptions& o, int64_t proj_size) {
   if (!(o.dropout >= 0 && o.dropout <= 1)) {
@@ -27,6 +30,7 @@ void check(std::string_view name, const RecurrentOptions& o, int64_t proj_size) 
   }
   if (o.input_size < 0) fail(name, ": input_size must not be negative, got ", o.input_size);
   if (o.hidden_size <= 0) fail(name, ": hidden_size must be greater than zero, got ", o.hidden_size);
+  if (o.hidden_size > kMaxHiddenSize) fail(name, ": hidden_size ", o.hidden_size, " is too large");
   if (o.num_layers <= 0) fail(name, ": num_layers must be greater than zero, got ", o.num_layers);
   if (o.num_layers > kMaxLayers) fail(name, ": num_layers must be at most ", kMaxLayers, ", got ", o.num_layers);
   if (proj_size < 0) {
@@ -35,12 +39,6 @@ void check(std::string_view name, const RecurrentOptions& o, int64_t proj_size) 
   if (proj_size >= o.hidden_size) {
     fail(name, ": proj_size has to be smaller than hidden_size, got ", proj_size, " and ", o.hidden_size);
   }
-}
-
-int64_t times_hidden(std::string_view name, int64_t gates, int64_t hidden_size) {
-  int64_t out = 0;
-  if (__builtin_mul_overflow(gates, hidden_size, &out)) fail(name, ": hidden_size ", hidden_size, " is too large");
-  return out;
 }
 
 std::string tuple_repr(const Shape& sizes) { return AttributeType<Shape>::to(sizes).repr(); }
@@ -71,7 +69,6 @@ RecurrentModule::RecurrentModule(std::string_view name, const RecurrentOptions& 
                                  RecurrentStep* step, int64_t proj_size)
     : options_(options), gates_(gates), step_(step), proj_size_(proj_size) {
   check(name, options, proj_size);
-  times_hidden(name, 2 * gates, options.hidden_size);
   for (int64_t layer = 0; layer < options.num_layers; ++layer) {
     for (const bool reverse : {false, true}) {
       if (!reverse || options.bidirectional) add_direction(layer, reverse);

@@ -14,7 +14,7 @@ namespace tapewire {
 namespace {
 
 // More than anyone stacks; bounds what a definition of a few bytes can ask for.
-constexpr int64_t kMaxLayers = 4096;
+constexpr int64_t kMaxLayers = 1024;
 
 template <class Layer>
 std::shared_ptr<Module> make_layer(const TransformerLayerOptions& options) {

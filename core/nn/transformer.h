@@ -34,7 +34,7 @@ class TransformerStack : public Module {
  protected:
   using MakeLayer = std::shared_ptr<Module>(const TransformerLayerOptions& options);
 
-  /// `norm` may be nullptr. Throws for num_layers below 1 or above 4096.
+  /// `norm` may be nullptr. Throws for num_layers below 1 or above 1024.
   TransformerStack(std::string_view name, MakeLayer* make, const TransformerLayerOptions& layer, int64_t num_layers,
                    std::shared_ptr<Module> norm);
 

@@ -107,7 +107,7 @@ TEST(RecurrentTest, RefusesOptionsOutOfRange) {
   using O = LSTMOptions;
   EXPECT_EQ(error([](O& o) { o.hidden_size = 0; }), "LSTM: hidden_size must be greater than zero, got 0");
   EXPECT_EQ(error([](O& o) { o.num_layers = 0; }), "LSTM: num_layers must be greater than zero, got 0");
-  EXPECT_EQ(error([](O& o) { o.num_layers = 5000; }), "LSTM: num_layers must be at most 4096, got 5000");
+  EXPECT_EQ(error([](O& o) { o.num_layers = 5000; }), "LSTM: num_layers must be at most 1024, got 5000");
   EXPECT_EQ(error([](O& o) { o.input_size = -1; }), "LSTM: input_size must not be negative, got -1");
   EXPECT_EQ(error([](O& o) { o.proj_size = 3; }), "LSTM: proj_size has to be smaller than hidden_size, got 3 and 3");
   EXPECT_EQ(error([](O& o) { o.proj_size = -1; }),

@@ -154,7 +154,7 @@ TEST(TransformerTest, RefusesWhatDoesNotFit) {
 TEST(TransformerTest, RefusesOptionsOutOfRange) {
   const auto error = [](int64_t layers) { return error_of([&] { TransformerEncoder(kSmall, layers); }); };
   EXPECT_EQ(error(0), "TransformerEncoder: the number of layers must be greater than zero, got 0");
-  EXPECT_EQ(error(INT64_MAX), "TransformerEncoder: the number of layers must be at most 4096, got 9223372036854775807");
+  EXPECT_EQ(error(INT64_MAX), "TransformerEncoder: the number of layers must be at most 1024, got 9223372036854775807");
   TransformerLayerOptions options = kSmall;
   options.nhead = 3;
   EXPECT_THAT(error_of([&] { TransformerDecoderLayer layer(options); }), HasSubstr("divisible by num_heads"));
