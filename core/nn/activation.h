@@ -2,19 +2,12 @@
 
 #include <optional>
 
-#include "core/base/fields.h"
-#include "core/nn/module.h"
+#include "core/nn/activation_support.h"
 
 namespace tapewire {
 
-/// Activations as modules, named as in torch.nn.
+/// Activations as layers, named as in torch.nn. More are in smooth_activation.h and piecewise_activation.h.
 
-struct InplaceOptions {
-  bool inplace = false;
-  static constexpr auto fields() {
-    return std::tuple{field("inplace", &InplaceOptions::inplace, "change the input instead of making a new tensor")};
-  }
-};
 struct SoftmaxOptions {
   std::optional<int64_t> dim;
   static constexpr auto fields() {
@@ -23,66 +16,61 @@ struct SoftmaxOptions {
   }
 };
 
-class ReLU final : public TensorModule {
+class ReLU final : public Activation<ReLU, InplaceOptions> {
  public:
-  using Options = InplaceOptions;
   static constexpr auto kName = "ReLU";
   static constexpr auto kDoc = "max(x, 0)";
-  explicit ReLU(const Options& options = {}) : options_(options) {}
-  std::string_view type() const override { return kName; }
+  using Activation::Activation;
   Tensor forward(const Tensor& x) override;
-  std::string extra_repr() const override { return options_.inplace ? "inplace=True" : ""; }
-
- private:
-  Options options_;
 };
 
-class Sigmoid final : public TensorModule {
+class Sigmoid final : public Activation<Sigmoid, NoAttrs> {
  public:
-  using Options = NoAttrs;
   static constexpr auto kName = "Sigmoid";
   static constexpr auto kDoc = "1 / (1 + exp(-x))";
-  explicit Sigmoid(const Options& = {}) {}
-  std::string_view type() const override { return kName; }
+  using Activation::Activation;
   Tensor forward(const Tensor& x) override;
 };
 
-class Tanh final : public TensorModule {
+class Tanh final : public Activation<Tanh, NoAttrs> {
  public:
-  using Options = NoAttrs;
   static constexpr auto kName = "Tanh";
   static constexpr auto kDoc = "the hyperbolic tangent";
-  explicit Tanh(const Options& = {}) {}
-  std::string_view type() const override { return kName; }
+  using Activation::Activation;
   Tensor forward(const Tensor& x) override;
 };
 
-class Softmax final : public TensorModule {
+class Softmax final : public Activation<Softmax, SoftmaxOptions> {
  public:
-  using Options = SoftmaxOptions;
   static constexpr auto kName = "Softmax";
   static constexpr auto kDoc = "exp(x) / sum(exp(x), dim)";
-  explicit Softmax(const Options& options = {}) : options_(options) {}
-  std::string_view type() const override { return kName; }
+  using Activation::Activation;
   Tensor forward(const Tensor& x) override;
-  std::string extra_repr() const override;
-
- private:
-  Options options_;
 };
 
-class LogSoftmax final : public TensorModule {
+class LogSoftmax final : public Activation<LogSoftmax, SoftmaxOptions> {
  public:
-  using Options = SoftmaxOptions;
   static constexpr auto kName = "LogSoftmax";
   static constexpr auto kDoc = "log(softmax(x, dim))";
-  explicit LogSoftmax(const Options& options = {}) : options_(options) {}
-  std::string_view type() const override { return kName; }
+  using Activation::Activation;
   Tensor forward(const Tensor& x) override;
-  std::string extra_repr() const override;
+};
 
- private:
-  Options options_;
+class Softmin final : public Activation<Softmin, SoftmaxOptions> {
+ public:
+  static constexpr auto kName = "Softmin";
+  static constexpr auto kDoc = "softmax(-x, dim)";
+  using Activation::Activation;
+  Tensor forward(const Tensor& x) override;
+};
+
+/// Softmax over the channels of [N, C, H, W] or [C, H, W].
+class Softmax2d final : public Activation<Softmax2d, NoAttrs> {
+ public:
+  static constexpr auto kName = "Softmax2d";
+  static constexpr auto kDoc = "softmax over the channels of [N, C, H, W] or [C, H, W]";
+  using Activation::Activation;
+  Tensor forward(const Tensor& x) override;
 };
 
 }  // namespace tapewire

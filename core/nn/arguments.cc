@@ -15,9 +15,8 @@ std::string joined(const absl::InlinedVector<std::string_view, 8>& names) {
 
 }  // namespace
 
-ModuleArguments::ModuleArguments(std::string_view module, std::initializer_list<std::string_view> names,
-                                 const Args& args)
-    : module_(module), names_(names), values_(names.size(), nullptr) {
+ModuleArguments::ModuleArguments(std::string_view module, std::span<const std::string_view> names, const Args& args)
+    : module_(module), names_(names.begin(), names.end()), values_(names.size(), nullptr) {
   if (args.positional.size() > names_.size()) {
     fail(module_, " takes ", names_.size() == 1 ? "one argument" : str_cat("at most ", names_.size(), " arguments"),
          " (", joined(names_), "), got ", describe_arguments(args));

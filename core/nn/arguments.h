@@ -1,6 +1,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,7 +15,9 @@ namespace tapewire {
 class ModuleArguments {
  public:
   /// `module` begins the errors: "LSTM". Throws for more arguments than names, an unknown name, and one given twice.
-  ModuleArguments(std::string_view module, std::initializer_list<std::string_view> names, const Args& args);
+  ModuleArguments(std::string_view module, std::span<const std::string_view> names, const Args& args);
+  ModuleArguments(std::string_view module, std::initializer_list<std::string_view> names, const Args& args)
+      : ModuleArguments(module, std::span(names.begin(), names.size()), args) {}
 
   /// The argument as it came; none when it was left out. REQUIRES: one of the names.
   const Value& value(std::string_view name) const;

@@ -1,11 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
-#include "core/base/fields.h"
-#include "core/nn/module.h"
+#include "core/nn/layer_support.h"
 #include "core/ops/convolution.h"
-#include "core/tensor/attributes.h"
+#include "core/ops/pad.h"
 
 namespace tapewire {
 
@@ -24,16 +24,17 @@ struct ConvOptions {
                       required_field("out_channels", &ConvOptions::out_channels, "channels of the output"),
                       required_field("kernel_size", &ConvOptions::kernel_size, "size of the window"),
                       field("stride", &ConvOptions::stride, "step of the window"),
-                      field("padding", &ConvOptions::padding, "zeros added on both sides, or 'valid' or 'same'"),
+                      field("padding", &ConvOptions::padding, "elements added on both sides, or 'valid' or 'same'"),
                       field("dilation", &ConvOptions::dilation, "distance between the window's elements"),
                       field("groups", &ConvOptions::groups, "channels are split into so many independent groups"),
                       field("bias", &ConvOptions::bias, "add a learned bias"),
-                      field("padding_mode", &ConvOptions::padding_mode, "what is added on both sides: 'zeros'")};
+                      field("padding_mode", &ConvOptions::padding_mode,
+                            "what is added on both sides: 'zeros', 'reflect', 'replicate' or 'circular'")};
   }
 };
 
 /// What Conv1d, Conv2d and Conv3d share: cross-correlation of x [N, in_channels, *] (or without N) with weight
-/// [out_channels, in_channels / groups, *kernel_size], plus bias. Both start as U(±1/sqrt(fan_in)).
+/// [out_channels, in_channels / groups, *kernel_size], plus bias [out_channels]. Both start as U(±1/sqrt(fan_in)).
 /// torch.nn.modules.conv._ConvNd.
 class ConvNd : public TensorModule {
  public:
@@ -49,9 +50,10 @@ class ConvNd : public TensorModule {
   ConvNd(std::string_view name, size_t spatial, const Options& options);
 
  private:
+  size_t spatial_;
   Options options_;  // sizes spread over all spatial dimensions
-  ConvAttrs attrs_;
-  Shape crop_;  // of each dimension: the first outputs to drop, where "same" wants one more zero at the end
+  ConvNdAttrs attrs_;
+  std::optional<PadAttrs> border_;  // what padding adds where it is not zeros
   Tensor weight_;
   Tensor bias_;
 };

@@ -5,49 +5,73 @@
 #include "core/nn/registry.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/dropout.h"
-#include "core/tensor/attributes.h"
 
 namespace tapewire {
 namespace {
 
-DropoutOptions checked(std::string_view layer, const DropoutOptions& options) {
-  if (!(options.p >= 0 && options.p <= 1)) {
-    fail(layer, ": dropout probability has to be between 0 and 1, but got ", Value(options.p).repr());
-  }
-  return options;
+using DropoutOp = Tensor(const Tensor&, const DropoutAttrs&);
+
+// One number for each index of the first `kept` dimensions, the others being one long.
+Shape leading_sizes(const Tensor& x, int64_t kept) {
+  Shape sizes = x.sizes();
+  for (size_t i = static_cast<size_t>(kept); i < sizes.size(); ++i) sizes[i] = 1;
+  return sizes;
 }
 
-// What dropout makes of ones: the mask, drawn as for a tensor of these sizes.
-template <class Drop>
-Tensor mask(const Drop& drop, const Shape& sizes, DType dtype, double p) {
-  NoGradGuard no_grad;
-  return drop(Tensor::full(sizes, 1.0, dtype), DropoutAttrs{.p = p, .training = true});
+// x times what `drop` makes of ones of sizes `noise`: drawn as the op draws for x.
+Tensor drop_in_place(DropoutOp* drop, const Tensor& x, const Shape& noise, double p, bool training) {
+  if (!training || p == 0) return x;
+  Tensor mask;
+  {
+    const NoGradGuard no_grad;
+    mask = drop(Tensor::full(noise, 1.0, x.dtype()), {.p = p, .training = true});
+  }
+  return mul_(x, mask);
 }
+
+// dropout1d and dropout3d take x with and without a batch dimension.
+int64_t dims_to_channel(const Tensor& x, int64_t spatial) { return x.dim() == spatial + 2 ? 2 : 1; }
 
 }  // namespace
 
-Dropout::Dropout(const Options& options) : options_(checked(kName, options)) {}
-Dropout2d::Dropout2d(const Options& options) : options_(checked(kName, options)) {}
+template <class Self>
+DropoutLayer<Self>::DropoutLayer(const DropoutOptions& options) : StatelessLayer<Self, DropoutOptions>(options) {
+  if (!(options.p >= 0 && options.p <= 1)) {
+    fail(Self::kName, ": dropout probability has to be between 0 and 1, but got ", Value(options.p).repr());
+  }
+}
 
 Tensor Dropout::forward(const Tensor& x) {
-  if (!options_.inplace) return dropout(x, {.p = options_.p, .training = training()});
-  if (!training() || options_.p == 0) return x;
-  return mul_(x, mask(dropout, x.sizes(), x.dtype(), options_.p));
+  const auto [p, inplace] = options();
+  return inplace ? drop_in_place(dropout, x, x.sizes(), p, training()) : dropout(x, {p, training()});
 }
-
+Tensor Dropout1d::forward(const Tensor& x) {
+  const auto [p, inplace] = options();
+  if (!inplace) return dropout1d(x, {p, training()});
+  return drop_in_place(dropout1d, x, leading_sizes(x, dims_to_channel(x, 1)), p, training());
+}
 Tensor Dropout2d::forward(const Tensor& x) {
-  if (!options_.inplace || x.dim() < 2) return dropout2d(x, {.p = options_.p, .training = training()});
-  if (!training() || options_.p == 0) return x;
-  Shape channels = x.sizes();
-  for (size_t i = 2; i < channels.size(); ++i) channels[i] = 1;
-  return mul_(x, mask(dropout2d, channels, x.dtype(), options_.p));
+  const auto [p, inplace] = options();
+  return inplace ? drop_in_place(dropout2d, x, leading_sizes(x, 2), p, training()) : dropout2d(x, {p, training()});
 }
+Tensor Dropout3d::forward(const Tensor& x) {
+  const auto [p, inplace] = options();
+  if (!inplace) return dropout3d(x, {p, training()});
+  return drop_in_place(dropout3d, x, leading_sizes(x, dims_to_channel(x, 3)), p, training());
+}
+Tensor AlphaDropout::forward(const Tensor& x) { return alpha_dropout(x, {options().p, training()}); }
+Tensor FeatureAlphaDropout::forward(const Tensor& x) { return feature_alpha_dropout(x, {options().p, training()}); }
 
-std::string Dropout::extra_repr() const { return attributes_repr(options_); }
-std::string Dropout2d::extra_repr() const { return attributes_repr(options_); }
+template class DropoutLayer<Dropout>;
+template class DropoutLayer<Dropout1d>;
+template class DropoutLayer<Dropout2d>;
+template class DropoutLayer<Dropout3d>;
+template class DropoutLayer<AlphaDropout>;
+template class DropoutLayer<FeatureAlphaDropout>;
 
 namespace {
-const ModuleFamily kFamily{module_def<Dropout>(), module_def<Dropout2d>()};
+const ModuleFamily kFamily{module_def<Dropout>(),   module_def<Dropout1d>(),    module_def<Dropout2d>(),
+                           module_def<Dropout3d>(), module_def<AlphaDropout>(), module_def<FeatureAlphaDropout>()};
 }  // namespace
 
 }  // namespace tapewire

@@ -6,16 +6,21 @@ namespace tapewire {
 
 Tensor MSELoss::forward(const Tensor& input, const Tensor& target) { return mse_loss(input, target, options_); }
 
-Tensor NLLLoss::forward(const Tensor& input, const Tensor& target) { return nll_loss(input, target, {}, options_); }
+NLLLoss::NLLLoss(const Options& options) : PairLoss(options) { register_buffer("weight", options_.weight); }
 
-CrossEntropyLoss::CrossEntropyLoss(const Options& options) : options_(options) {
+Tensor NLLLoss::forward(const Tensor& input, const Tensor& target) {
+  return nll_loss(input, target, options_.weight, options_);
+}
+
+CrossEntropyLoss::CrossEntropyLoss(const Options& options) : PairLoss(options) {
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1)) {
     fail(kName, ": label_smoothing must be between 0.0 and 1.0. Got: ", Value(options.label_smoothing).repr());
   }
+  register_buffer("weight", options_.weight);
 }
 
 Tensor CrossEntropyLoss::forward(const Tensor& input, const Tensor& target) {
-  return cross_entropy(input, target, {}, options_);
+  return cross_entropy(input, target, options_.weight, options_);
 }
 
 namespace {

@@ -2,13 +2,16 @@
 
 #include "core/base/error.h"
 #include "core/nn/registry.h"
-#include "core/ops/normalization.h"
+#include "core/ops/layer_norm.h"
+#include "core/ops/shape_ops.h"
 
 namespace tapewire {
 
-BatchNorm::BatchNorm(std::string_view name, const Options& options) : options_(options) {
+ChannelNorm::ChannelNorm(std::string_view name, const BatchNormOptions& options) : options_(options) {
   const int64_t features = options.num_features;
   if (features < 0) fail(name, ": num_features must not be negative, got ", features);
+  check_eps(name, options.eps);
+  if (options.momentum) check_finite(name, "momentum", *options.momentum);
   if (options.affine) {
     weight_ = Tensor::full({features}, 1.0);
     bias_ = Tensor::zeros({features});
@@ -26,37 +29,50 @@ BatchNorm::BatchNorm(std::string_view name, const Options& options) : options_(o
 }
 
 Tensor BatchNorm::forward(const Tensor& x) {
-  check_dims(x.dim());
-  const bool counting = training() && options_.track_running_stats;
-  double momentum = options_.momentum.value_or(0);
-  if (counting && !options_.momentum) momentum = 1 / static_cast<double>(num_batches_tracked_.item<int64_t>() + 1);
-  const bool by_batch = training() || !options_.track_running_stats;
-  const Tensor out = batch_norm(x, running_mean_, running_var_, weight_, bias_,
-                                {.training = by_batch, .momentum = momentum, .eps = options_.eps});
+  const int64_t dims = x.dim();
+  if (spatial_ == 1 && dims != 2 && dims != 3) fail(type(), ": expected 2D or 3D input (got ", dims, "D input)");
+  if (spatial_ != 1 && dims != spatial_ + 2)
+    fail(type(), ": expected ", spatial_ + 2, "D input (got ", dims, "D input)");
+  const Tensor& seen = num_batches_tracked();
+  const bool counting = training() && options().track_running_stats;
+  double momentum = options().momentum.value_or(0);
+  if (counting && !options().momentum) momentum = 1 / static_cast<double>(seen.item<int64_t>() + 1);
+  const Tensor out = batch_norm(x, running_mean(), running_var(), weight(), bias(),
+                                {.training = by_input(), .momentum = momentum, .eps = options().eps});
   if (counting) {
-    ++*num_batches_tracked_.mutable_data<int64_t>();
-    num_batches_tracked_.storage().bump_version();
+    ++*seen.mutable_data<int64_t>();
+    seen.storage().bump_version();
   }
   return out;
 }
 
-std::string BatchNorm::extra_repr() const {
-  // Without the name of num_features, as PyTorch has it.
-  return attributes_repr(options_).substr(std::string_view("num_features=").size());
+Tensor InstanceNorm::forward(const Tensor& x) {
+  if (x.dim() != spatial_ + 1 && x.dim() != spatial_ + 2) {
+    fail(type(), ": expected ", spatial_ + 1, "D or ", spatial_ + 2, "D input (got ", x.dim(), "D input)");
+  }
+  if (x.dim() == spatial_ + 1) return squeeze(forward(unsqueeze(x, 0)), 0);
+  if (options().affine && x.size(1) != options().num_features) {
+    fail(type(), ": expected input's size at dim=1 to match num_features (", options().num_features,
+         "), but got: ", x.size(1), ".");
+  }
+  return instance_norm(
+      x, running_mean(), running_var(), weight(), bias(),
+      {.use_input_stats = by_input(), .momentum = options().momentum.value_or(0), .eps = options().eps});
 }
 
-void BatchNorm1d::check_dims(int64_t dims) const {
-  if (dims != 2 && dims != 3) fail(kName, ": expected 2D or 3D input (got ", dims, "D input)");
-}
-void BatchNorm2d::check_dims(int64_t dims) const {
-  if (dims != 4) fail(kName, ": expected 4D input (got ", dims, "D input)");
-}
-void BatchNorm3d::check_dims(int64_t dims) const {
-  if (dims != 5) fail(kName, ": expected 5D input (got ", dims, "D input)");
+LocalResponseNorm::LocalResponseNorm(const Options& options) : StatelessLayer(options) {
+  if (options.size < 1 || options.size > kMostSize) {
+    fail(kName, ": size must be at least 1 and at most ", kMostSize, ", got ", options.size);
+  }
+  check_finite(kName, "alpha", options.alpha);
+  check_finite(kName, "beta", options.beta);
+  check_finite(kName, "k", options.k);
 }
 
 namespace {
-const ModuleFamily kFamily{module_def<BatchNorm1d>(), module_def<BatchNorm2d>(), module_def<BatchNorm3d>()};
+const ModuleFamily kFamily{module_def<BatchNorm1d>(),      module_def<BatchNorm2d>(),    module_def<BatchNorm3d>(),
+                           module_def<InstanceNorm1d>(),   module_def<InstanceNorm2d>(), module_def<InstanceNorm3d>(),
+                           module_def<LocalResponseNorm>()};
 }  // namespace
 
 }  // namespace tapewire

@@ -43,8 +43,10 @@ std::vector<const ModuleDef*> all_modules(ModuleKind kind) {
 }
 
 Value LossModule::forward(const Args& args) {
-  const ModuleArguments arguments(type(), {"input", "target"}, args);
-  return forward(arguments.tensor("input"), arguments.tensor("target"));
+  const ModuleArguments arguments(type(), argument_names_, args);
+  Tensors tensors;
+  for (const std::string_view name : argument_names_) tensors.push_back(arguments.tensor(name));
+  return compute(tensors);
 }
 
 }  // namespace tapewire

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -48,13 +49,25 @@ class ModuleFamily {
   static void add(const ModuleDef& def);
 };
 
-/// A loss: from an input and a target to a scalar, or to a tensor when not reduced.
+/// A loss: from tensors to a scalar, or to a tensor when not reduced. core/nn/loss_module.h has what classes derive
+/// from.
 class LossModule : public Module {
  public:
-  virtual Tensor forward(const Tensor& input, const Tensor& target) = 0;
-  Value forward(const Args& args) final;
+  /// What forward takes, named as in PyTorch ("input", "target"): tensors, none of which may be left out.
+  std::span<const std::string_view> argument_names() const { return argument_names_; }
   /// Whether it adds its elements up; a mean otherwise.
   virtual bool sums() const = 0;
+  Value forward(const Args& args) final;
+
+ protected:
+  /// REQUIRES: `argument_names` outlives the module.
+  explicit LossModule(std::span<const std::string_view> argument_names) : argument_names_(argument_names) {}
+
+  /// `arguments` are as many as argument_names(), in their order.
+  virtual Tensor compute(std::span<const Tensor> arguments) = 0;
+
+ private:
+  std::span<const std::string_view> argument_names_;
 };
 
 template <class M>

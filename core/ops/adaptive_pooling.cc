@@ -150,11 +150,15 @@ template <int64_t kSpatial>
 Tensor average(const Tensor& x, const PooledSize& size) {
   return apply<AdaptiveAvgPoolNd<kSpatial>>({size}, {x});
 }
-template <int64_t kSpatial>
-Tensor largest(const Tensor& x, const PooledSize& size) {
+AdaptiveMaxPoolAttrs max_attrs(const PooledSize& size, bool return_indices) {
   AdaptiveMaxPoolAttrs attrs;
   attrs.output_size = size;
-  return apply<AdaptiveMaxPoolNd<kSpatial>>(attrs, {x});
+  attrs.return_indices = return_indices;
+  return attrs;
+}
+template <int64_t kSpatial>
+Tensor largest(const Tensor& x, const PooledSize& size) {
+  return apply<AdaptiveMaxPoolNd<kSpatial>>(max_attrs(size, false), {x});
 }
 
 }  // namespace
@@ -178,6 +182,13 @@ Value AttributeType<PooledSize>::to(const PooledSize& v) {
     if (size) out.back() = Value(*size);
   }
   return out;
+}
+
+Tensors adaptive_max_pool_with_indices(const Tensor& x, size_t spatial, const PooledSize& size) {
+  const AdaptiveMaxPoolAttrs attrs = max_attrs(size, true);
+  return spatial == 1   ? apply_all<AdaptiveMaxPoolNd<1>>(attrs, {x})
+         : spatial == 2 ? apply_all<AdaptiveMaxPoolNd<2>>(attrs, {x})
+                        : apply_all<AdaptiveMaxPoolNd<3>>(attrs, {x});
 }
 
 Tensor adaptive_avg_pool1d(const Tensor& x, const PooledSize& size) { return average<1>(x, size); }

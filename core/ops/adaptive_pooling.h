@@ -44,5 +44,7 @@ Tensor adaptive_avg_pool3d(const Tensor& x, const PooledSize& output_size);
 Tensor adaptive_max_pool1d(const Tensor& x, const PooledSize& output_size);
 Tensor adaptive_max_pool2d(const Tensor& x, const PooledSize& output_size);
 Tensor adaptive_max_pool3d(const Tensor& x, const PooledSize& output_size);
+/// Result and indices, over `spatial` dimensions.
+Tensors adaptive_max_pool_with_indices(const Tensor& x, size_t spatial, const PooledSize& output_size);
 
 }  // namespace tapewire

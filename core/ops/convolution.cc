@@ -268,6 +268,11 @@ Tensor convolution_backward_input(const Tensor& grad, const Tensor& weight, cons
   return apply<ConvolutionBackwardInput>(backward_attrs(attrs, Shape(size.begin(), size.end())), {grad, weight});
 }
 
+Tensor conv_nd(size_t spatial, const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvNdAttrs& attrs) {
+  return spatial == 1   ? apply<ConvNd<1>>(attrs, {x, weight, bias})
+         : spatial == 2 ? apply<ConvNd<2>>(attrs, {x, weight, bias})
+                        : apply<ConvNd<3>>(attrs, {x, weight, bias});
+}
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvAttrs& attrs) {
   return conv<1>(x, weight, bias, attrs);
 }

@@ -60,5 +60,7 @@ struct ConvNdAttrs {
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const ConvAttrs& attrs = {});
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const ConvAttrs& attrs = {});
 Tensor conv3d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const ConvAttrs& attrs = {});
+/// The one of them for `spatial` dimensions, its padding given by sizes or by a rule.
+Tensor conv_nd(size_t spatial, const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvNdAttrs& attrs);
 
 }  // namespace tapewire

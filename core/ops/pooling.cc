@@ -96,6 +96,13 @@ const OpFamily kFamily{op_def<MaxPool>(), op_def<MaxPoolNd<1>>(), op_def<MaxPool
 
 }  // namespace
 
+Tensors max_pool_with_indices(const Tensor& x, size_t spatial, MaxPoolAttrs attrs) {
+  attrs.return_indices = true;
+  return spatial == 1   ? apply_all<MaxPoolNd<1>>(attrs, {x})
+         : spatial == 2 ? apply_all<MaxPoolNd<2>>(attrs, {x})
+                        : apply_all<MaxPoolNd<3>>(attrs, {x});
+}
+
 Tensor max_pool1d(const Tensor& x, const MaxPoolAttrs& attrs) { return apply<MaxPoolNd<1>>(attrs, {x}); }
 Tensor max_pool2d(const Tensor& x, const MaxPoolAttrs& attrs) { return apply<MaxPoolNd<2>>(attrs, {x}); }
 Tensor max_pool3d(const Tensor& x, const MaxPoolAttrs& attrs) { return apply<MaxPoolNd<3>>(attrs, {x}); }

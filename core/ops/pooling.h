@@ -30,5 +30,7 @@ struct MaxPoolAttrs {
 Tensor max_pool1d(const Tensor& x, const MaxPoolAttrs& attrs);
 Tensor max_pool2d(const Tensor& x, const MaxPoolAttrs& attrs);
 Tensor max_pool3d(const Tensor& x, const MaxPoolAttrs& attrs);
+/// Result and indices, over `spatial` dimensions.
+Tensors max_pool_with_indices(const Tensor& x, size_t spatial, MaxPoolAttrs attrs);
 
 }  // namespace tapewire

@@ -8,6 +8,7 @@
 #include "core/base/suggest.h"
 #include "core/graph/graph_module.h"
 #include "core/nn/init.h"
+#include "core/nn/registry.h"
 #include "server/model/glob.h"
 
 namespace tapewire {
@@ -391,26 +392,6 @@ bool PortSpec::fits(const Tensor& x) const {
 
 std::string PortSpec::to_string() const {
   return str_cat(dtype ? name_of(*dtype) : "any type", tapewire::to_string(shape));
-}
-
-BuiltLoss build_loss(const v1::LossSpec& spec, const DefinitionLimits& limits, const std::string& path) {
-  if (spec.has_graph())
-    fail_with(absl::StatusCode::kUnimplemented, path, ".graph: a loss as a graph is not served by this version");
-  std::vector<std::string> own;
-  const AttributeMap attributes = to_attributes(spec.attributes(), limits, path, own);
-  const ModuleDef& def = [&]() -> const ModuleDef& {
-    try {
-      return require_module(spec.type(), ModuleKind::kLoss);
-    } catch (const Error& error) {
-      throw error.within(path);
-    }
-  }();
-  std::shared_ptr<Module> module = own.empty() ? def.make(attributes, own) : nullptr;
-  if (!own.empty()) {
-    for (std::string& fault : own) fault = str_cat(path, ": ", def.name, ": ", fault);
-    throw_faults(own);
-  }
-  return {std::static_pointer_cast<LossModule>(module), spec.output()};
 }
 
 std::shared_ptr<Module> build_modules(const v1::ModelSpec& spec, const DefinitionLimits& limits) {

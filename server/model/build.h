@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "core/nn/module.h"
-#include "core/nn/registry.h"
 #include "core/optim/optimizer.h"
 #include "core/optim/scheduler.h"
 #include "server/model/definition.h"
+#include "server/model/loss.h"
 #include "tapewire/v1/definition.pb.h"
 
 namespace tapewire {
@@ -22,12 +22,6 @@ struct PortSpec {
 
   bool fits(const Tensor& x) const;
   std::string to_string() const;
-};
-
-/// A loss, and which of the model's outputs meets it.
-struct BuiltLoss {
-  std::shared_ptr<LossModule> module;
-  std::string output;  // "": the first
 };
 
 /// A model made of its definition.
@@ -50,8 +44,5 @@ ModelParts build_model(const v1::ModelSpec& spec, const DefinitionLimits& limits
 
 /// The modules alone, for another tree of the same shape.
 std::shared_ptr<Module> build_modules(const v1::ModelSpec& spec, const DefinitionLimits& limits);
-
-/// A loss of the catalogue. `path` begins the faults.
-BuiltLoss build_loss(const v1::LossSpec& spec, const DefinitionLimits& limits, const std::string& path);
 
 }  // namespace tapewire

@@ -330,27 +330,6 @@ BuiltLoss LiveModel::loss_or_default(const v1::LossSpec* spec) const {
   return parts_.loss;
 }
 
-Tensor LiveModel::loss_of(const BuiltLoss& loss, const std::vector<NamedTensor>& outputs,
-                          const std::vector<NamedTensor>& targets) const {
-  if (targets.size() != 1) fail("targets: the loss ", loss.module->type(), " takes one target, got ", targets.size());
-  if (outputs.empty()) fail("the model put out no tensor for the loss");
-  const NamedTensor* output = &outputs[0];
-  if (!loss.output.empty()) {
-    const auto found = std::ranges::find(outputs, loss.output, &NamedTensor::name);
-    if (found == outputs.end()) {
-      std::vector<std::string_view> known;
-      for (const NamedTensor& o : outputs) known.push_back(o.name);
-      fail("loss.output: the model has no output ", quoted(loss.output), did_you_mean(loss.output, known));
-    }
-    output = &*found;
-  }
-  try {
-    return loss.module->forward(output->tensor, targets[0].tensor);
-  } catch (const Error& error) {
-    throw error.within("loss");
-  }
-}
-
 void LiveModel::check_version(const std::optional<int64_t>& expected) const {
   if (expected && *expected != parameter_version_) {
     fail_precondition("expected_version: the call expects parameter version ", *expected, ", the model is at ",

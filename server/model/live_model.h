@@ -184,8 +184,6 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   Args arguments(const std::vector<NamedTensor>& inputs, const std::vector<std::string>& require_grad,
                  std::vector<NamedTensor>* named) const;
   std::vector<NamedTensor> name_outputs(const Value& output) const;
-  Tensor loss_of(const BuiltLoss& loss, const std::vector<NamedTensor>& outputs,
-                 const std::vector<NamedTensor>& targets) const;
   int64_t bytes_of(const Tape& tape) const;
   void drop_tape(Tape& tape);
   BuiltLoss loss_or_default(const v1::LossSpec* spec) const;

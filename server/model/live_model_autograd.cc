@@ -147,7 +147,7 @@ BackwardResult LiveModel::backward(const BackwardArgs& args) {
   const bool from_loss = args.loss || !args.targets.empty();
   if (from_loss && !args.output_grads.empty()) fail("output_grads and a loss (or targets) exclude each other");
   if (from_loss) {
-    const Tensor loss = loss_of(loss_or_default(args.loss ? &*args.loss : nullptr), tape.outputs, args.targets);
+    const Tensor loss = compute_loss(loss_or_default(args.loss ? &*args.loss : nullptr), tape.outputs, args.targets);
     loss_value = loss.item<double>();
     check_finite(*loss_value, true);
     roots.push_back(loss);

@@ -164,7 +164,7 @@ StepResult LiveModel::train_step(const TrainStepArgs& args) {
   {
     const PhaseTimer timer(*metrics_, Phase::kForward);
     outputs = name_outputs((*parts_.root)(arguments(args.inputs, {}, nullptr)));
-    loss = loss_of(loss_module, outputs, args.targets);
+    loss = compute_loss(loss_module, outputs, args.targets);
   }
   if (loss.numel() != 1) fail("loss: must be a scalar, got ", to_string(loss.spec()), "; set its reduction");
   const double value = loss.item<double>();
@@ -221,12 +221,11 @@ void LiveModel::evaluate_batch(Module& root, const EvaluateBatch& batch, Evaluat
   const PhaseTimer timer(*metrics_, Phase::kEvaluate);
   const std::vector<NamedTensor> outputs = name_outputs(root(arguments(batch.inputs, {}, nullptr)));
   const int64_t samples = batch_size(batch.inputs);
-  const bool judged = evaluation.loss.module || !evaluation.metrics.empty();
-  if (judged && (batch.targets.size() != 1 || outputs.empty())) {
-    fail("targets: an evaluation needs one target a batch, got ", batch.targets.size());
+  if (!evaluation.metrics.empty() && (batch.targets.size() != 1 || outputs.empty())) {
+    fail("targets: metrics need an output and one target a batch, got ", outputs.size(), " and ", batch.targets.size());
   }
   if (evaluation.loss.module) {
-    const double loss = loss_of(evaluation.loss, outputs, batch.targets).item<double>();
+    const double loss = compute_loss(evaluation.loss, outputs, batch.targets).item<double>();
     evaluation.loss_sum += evaluation.loss.module->sums() ? loss : loss * static_cast<double>(samples);
   }
   for (const std::string& metric : evaluation.metrics) {

@@ -26,7 +26,7 @@ TEST(ModuleArgumentsTest, PositionalOnesFillTheNamesInOrder) {
 TEST(ModuleArgumentsTest, WhatDoesNotFitIsNamed) {
   const auto bind = [](const Args& args) { return ModuleArguments("M", {"a", "b"}, args); };
   EXPECT_EQ(error_of([&] { bind(call({Value(), Value(), Value(true)}, {})); }),
-            "M takes at most 2 arguments (a, b), got (none, none, bool true)");
+            "M takes at most 2 arguments (a, b), got (none, none, bool True)");
   EXPECT_EQ(error_of([&] { bind(call({}, {{"x", Value()}})); }), "M has no argument 'x'; it takes a, b");
   EXPECT_EQ(error_of([&] { bind(call({Value()}, {{"a", Value()}})); }), "M got two values for argument 'a'");
 }

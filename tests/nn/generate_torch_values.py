@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes tests/nn/torch_values.h: what PyTorch's layers, losses and initialisers compute.
+"""Writes tests/nn/torch_values.h: what PyTorch's initialisers and whole networks compute.
 
 usage: /usr/bin/python3 tests/nn/generate_torch_values.py > tests/nn/torch_values.h
 
@@ -19,76 +19,10 @@ def pattern(shape, mul=7, add=3):
     return (((i * mul + add) % 17 - 8) / 8).reshape(shape)
 
 
-def numbers(tensor):
-    return ", ".join(repr(float(v)) for v in tensor.detach().reshape(-1))
-
-
 def emit(name, tensor, kind="double"):
     suffix = "f" if kind == "float" else ""
     text = ", ".join(repr(float(v)) + suffix for v in tensor.detach().reshape(-1))
     print(f"inline const std::vector<{kind}> {name}{{\n    {text}}};")
-
-
-def fill(module):
-    """Patterns into all parameters, in order; running variances stay positive."""
-    for n, p in enumerate(module.parameters()):
-        p.data = pattern(p.shape, 5, n + 1)
-
-
-def layer_case(name, module, shape):
-    """Output of pattern(shape), and gradients of sum(output * pattern(output.shape, 3, 1))."""
-    module = module.double()
-    fill(module)
-    x = pattern(shape).requires_grad_()
-    out = module(x)
-    (out * pattern(out.shape, 3, 1)).sum().backward()
-    grads = [x.grad] + [p.grad for p in module.parameters()]
-    shape_text = ", ".join(map(str, out.shape))
-    print(f"      {{\"{name}\",\n       {{{shape_text}}},\n       {{{numbers(out)}}},\n       {{")
-    for grad in grads:
-        print(f"           {{{numbers(grad)}}},")
-    print("       }},")
-
-
-def layers():
-    print("struct LayerValues {\n  const char* name;\n  std::vector<int64_t> shape;\n  std::vector<double> output;")
-    print("  std::vector<std::vector<double>> grads;  // of the input, then of each parameter\n};")
-    print("inline const std::vector<LayerValues>& layer_values() {\n  static const std::vector<LayerValues> values{")
-    layer_case("Linear", nn.Linear(3, 2), (2, 3))
-    layer_case("Conv1d", nn.Conv1d(2, 2, 3, stride=2, padding=1), (2, 2, 5))
-    layer_case("Conv1d_same", nn.Conv1d(1, 2, 4, padding="same"), (1, 1, 6))
-    layer_case("Conv2d", nn.Conv2d(2, 2, 2), (1, 2, 3, 3))
-    layer_case("Conv2d_groups", nn.Conv2d(2, 4, (1, 2), groups=2, dilation=(1, 2), bias=False), (1, 2, 2, 4))
-    layer_case("Conv2d_same", nn.Conv2d(1, 1, (2, 3), padding="same"), (1, 1, 3, 4))
-    layer_case("Conv2d_unbatched", nn.Conv2d(1, 1, 2, padding=(0, 1)), (1, 2, 3))
-    layer_case("Conv3d", nn.Conv3d(1, 2, 2), (1, 1, 2, 3, 3))
-    layer_case("BatchNorm1d", nn.BatchNorm1d(3), (4, 3))
-    layer_case("BatchNorm2d", nn.BatchNorm2d(2), (2, 2, 2, 2))
-    layer_case("BatchNorm3d", nn.BatchNorm3d(2, eps=1e-3), (2, 2, 1, 2, 2))
-    layer_case("ReLU", nn.ReLU(), (2, 4))
-    layer_case("Sigmoid", nn.Sigmoid(), (2, 4))
-    layer_case("Tanh", nn.Tanh(), (2, 4))
-    layer_case("Softmax", nn.Softmax(1), (2, 4))
-    layer_case("LogSoftmax", nn.LogSoftmax(0), (2, 4))
-    layer_case("MaxPool2d", nn.MaxPool2d(2, padding=1), (1, 2, 4, 3))
-    layer_case("MaxPool2d_ceil", nn.MaxPool2d((2, 1), stride=(1, 2), ceil_mode=True), (1, 1, 3, 4))
-    layer_case("Flatten", nn.Flatten(), (2, 2, 2))
-    print("  };\n  return values;\n}\n")
-
-
-def losses():
-    x = pattern((3, 4))
-    target = torch.tensor([3, 0, 2])
-    emit("kMse", torch.stack([F.mse_loss(x, pattern((3, 4), 3, 1)), F.mse_loss(x, pattern((3, 4), 3, 1), reduction="sum")]))
-    emit("kNll", torch.stack([nn.NLLLoss()(x, target), nn.NLLLoss(ignore_index=0, reduction="sum")(x, target)]))
-    emit("kCrossEntropy", torch.stack([
-        nn.CrossEntropyLoss()(x, target),
-        nn.CrossEntropyLoss(reduction="sum", ignore_index=2)(x, target),
-        nn.CrossEntropyLoss(label_smoothing=0.2)(x, target),
-        nn.CrossEntropyLoss()(x, F.softmax(pattern((3, 4), 3, 1), 1)),
-    ]))
-    emit("kCrossEntropyNone", nn.CrossEntropyLoss(reduction="none")(x, target))
-    print()
 
 
 def running_statistics():
@@ -208,8 +142,6 @@ def main():
     torch.set_num_threads(1)
     print("// Written by tests/nn/generate_torch_values.py with PyTorch; do not edit.\n// clang-format off")
     print("#pragma once\n\n#include <cstdint>\n#include <vector>\n\nnamespace tapewire::torch_values {\n")
-    layers()
-    losses()
     running_statistics()
     seeded_weights()
     initialisers()

@@ -1,6 +1,7 @@
 #include "core/nn/init.h"
 
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include "core/base/random.h"
@@ -9,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/nn/support.h"
+#include "tests/nn/torch_init.h"
 #include "tests/nn/torch_values.h"
 
 namespace tapewire {
@@ -97,9 +99,77 @@ TEST(InitTest, CountsFans) {
   const init::Fans conv = init::fans(Tensor::zeros({8, 3, 5, 5}));
   EXPECT_EQ(conv.in, 75);
   EXPECT_EQ(conv.out, 200);
-  EXPECT_DOUBLE_EQ(init::gain(init::Nonlinearity::kLeakyRelu), std::sqrt(2 / (1 + 1e-4)));
-  EXPECT_DOUBLE_EQ(init::gain(init::Nonlinearity::kConv2d), 1);
-  EXPECT_DOUBLE_EQ(init::gain(init::Nonlinearity::kSelu), 0.75);
+}
+
+TEST(InitTest, CalculatesPyTorchsGains) {
+  const auto& names = EnumNames<init::Nonlinearity>::names;
+  ASSERT_EQ(torch_values::kGains.size(), names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(init::calculate_gain(names[i]), torch_values::kGains[i]) << names[i];
+    EXPECT_EQ(init::calculate_gain(static_cast<init::Nonlinearity>(i)), torch_values::kGains[i]) << names[i];
+  }
+  EXPECT_EQ(init::calculate_gain("leaky_relu", 0.3), torch_values::kGainOfSlope[0]);
+  EXPECT_EQ(error_of([] { init::calculate_gain("relu7"); }), "Unsupported nonlinearity relu7");
+}
+
+TEST(InitTest, TruncatedNormalsArePyTorchs) {
+  const AttributeMap narrow{{"mean", 0.5}, {"std", 0.2}, {"a", 0}, {"b", 0.9}};
+  expect_near(made("trunc_normal", {}, {4, 5}, DType::kFloat64), torch_values::kTruncNormal, 1e-15);
+  const std::vector<float> drawn = made("trunc_normal", narrow, {4, 5}).to_vector<float>();
+  ASSERT_EQ(drawn.size(), torch_values::kTruncNormalFloat.size());
+  for (size_t i = 0; i < drawn.size(); ++i) EXPECT_NEAR(drawn[i], torch_values::kTruncNormalFloat[i], 0x1p-23) << i;
+}
+
+TEST(InitTest, TruncatedNormalsMayHaveNoBounds) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const float v : made("trunc_normal", {{"a", -infinity}, {"b", infinity}}).to_vector<float>()) {
+    EXPECT_TRUE(std::isfinite(v));
+  }
+}
+
+TEST(InitTest, DiracIsPyTorchs) {
+  EXPECT_EQ(made("dirac", {}, {3, 2, 4}).to_vector<float>(), torch_values::kDirac3);
+  EXPECT_EQ(made("dirac", {{"groups", 2}}, {4, 2, 3, 2}).to_vector<float>(), torch_values::kDirac4);
+  EXPECT_EQ(made("dirac", {}, {2, 3, 1, 2, 3}).to_vector<float>(), torch_values::kDirac5);
+}
+
+TEST(InitTest, OrthogonalMatricesArePyTorchs) {
+  expect_near(made("orthogonal", {}, {5, 3}, DType::kFloat64), torch_values::kOrthogonalTall, 1e-13);
+  expect_near(made("orthogonal", {{"gain", 2}}, {3, 5}, DType::kFloat64), torch_values::kOrthogonalWide, 1e-13);
+  expect_near(made("orthogonal", {}, {4, 4}, DType::kFloat64), torch_values::kOrthogonalSquare, 1e-13);
+  const Tensor conv = made("orthogonal", {}, {2, 3, 2, 2});
+  ASSERT_EQ(conv.numel(), 24);
+  for (size_t i = 0; i < 24; ++i) {
+    EXPECT_NEAR(conv.to_vector<float>()[i], torch_values::kOrthogonalConv[i], 2e-6) << i;
+  }
+}
+
+TEST(InitTest, SparseColumnsArePyTorchs) {
+  expect_near(made("sparse", {{"sparsity", 0.3}, {"std", 0.5}}, {5, 4}, DType::kFloat64), torch_values::kSparse, 1e-15);
+  const std::vector<float> small = made("sparse", {{"sparsity", 0.5}}, {2, 3}).to_vector<float>();
+  ASSERT_EQ(small.size(), torch_values::kSparseSmall.size());
+  for (size_t i = 0; i < small.size(); ++i) EXPECT_NEAR(small[i], torch_values::kSparseSmall[i], 1e-8) << i;
+}
+
+TEST(InitTest, FillsTensorsOfAnyStrides) {
+  const Tensor base = Tensor::zeros({3, 2}, DType::kFloat64);
+  const Tensor turned = base.alias({{2, 3}, {1, 2}, 0});
+  manual_seed(5);
+  init::orthogonal_(turned);
+  manual_seed(5);
+  const Tensor plain = Tensor::zeros({2, 3}, DType::kFloat64);
+  init::orthogonal_(plain);
+  expect_near(turned, plain.to_vector<double>(), 0);
+  init::eye_(turned);
+  EXPECT_THAT(base.to_vector<double>(), ElementsAre(1, 0, 0, 1, 0, 0));
+}
+
+TEST(InitTest, EmptyTensorsAreLeftAlone) {
+  for (const char* rule : {"kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal"}) {
+    EXPECT_EQ(made(rule, {}, {0, 0}).numel(), 0) << rule;
+  }
+  EXPECT_EQ(made("sparse", {{"sparsity", 1}}, {0, 3}).numel(), 0);
+  EXPECT_EQ(made("dirac", {{"groups", int64_t{1} << 40}}, {0, 2, 3}).numel(), 0);
 }
 
 TEST(InitTest, RefusesWhatCannotBe) {
@@ -112,6 +182,25 @@ TEST(InitTest, RefusesWhatCannotBe) {
             "normal expects std >= 0.0, but found std -1.0");
   EXPECT_EQ(error_of([] { init::normal_(Tensor::zeros({3}, DType::kInt64)); }),
             "normal: expects float32 or float64, got int64");
+  EXPECT_NE(error_of([] { init::uniform_(Tensor::zeros({3}), {std::nan(""), 0}); }), "");
+  EXPECT_EQ(error_of([] { init::uniform_(Tensor::zeros({3}), {-1e300, 1}); }),
+            "uniform_ expects to-from <= std::numeric_limits<float32>::max(), but found to=1.0 and from=-1e+300");
+  EXPECT_EQ(error_of([] { init::trunc_normal_(Tensor::zeros({3}), {.std = 0}); }),
+            "trunc_normal expects std > 0.0, but found std 0.0");
+  EXPECT_NE(error_of([] { init::trunc_normal_(Tensor::zeros({3}), {.mean = std::nan("")}); }), "");
+  EXPECT_THAT(error_of([] { init::trunc_normal_(Tensor::zeros({3}), {.a = 1, .b = -1}); }),
+              testing::HasSubstr("uniform_ expects to return a [from, to) range"));
+  EXPECT_EQ(error_of([] { init::dirac_(Tensor::zeros({3, 3})); }),
+            "Only tensors with 3, 4, or 5 dimensions are supported, got [3, 3]");
+  EXPECT_EQ(error_of([] { init::dirac_(Tensor::zeros({3, 3, 1}), {.groups = 2}); }),
+            "dim 0 must be divisible by groups, got [3, 3, 1] and 2");
+  EXPECT_NE(error_of([] { init::dirac_(Tensor::zeros({3, 3, 1}), {.groups = 0}); }), "");
+  EXPECT_EQ(error_of([] { init::orthogonal_(Tensor::zeros({3})); }),
+            "Only tensors with 2 or more dimensions are supported, got [3]");
+  EXPECT_EQ(error_of([] { init::sparse_(Tensor::zeros({3, 3, 1}), {.sparsity = 0.5}); }),
+            "Only tensors with 2 dimensions are supported, got [3, 3, 1]");
+  EXPECT_EQ(error_of([] { init::sparse_(Tensor::zeros({3, 3}), {.sparsity = 1.5}); }),
+            "sparse expects a sparsity between 0.0 and 1.0, but found 1.5");
 }
 
 TEST(InitTest, ReportsEveryFaultOfAttributes) {
@@ -123,7 +212,7 @@ TEST(InitTest, ReportsEveryFaultOfAttributes) {
   EXPECT_THAT(x.to_vector<float>(), testing::Each(7));
   EXPECT_EQ(error_of([] { require_init("kaiming_unifrom"); }),
             "unknown init rule 'kaiming_unifrom'; did you mean 'kaiming_uniform'?");
-  EXPECT_EQ(all_inits().size(), 10u);
+  EXPECT_EQ(all_inits().size(), 14u);
 }
 
 }  // namespace

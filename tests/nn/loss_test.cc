@@ -1,64 +1,183 @@
 #include "core/nn/loss.h"
 
+#include <cmath>
 #include <memory>
 
-#include "core/ops/activation.h"
+#include "core/autograd/engine.h"
+#include "core/autograd/meta.h"
+#include "core/nn/margin_loss.h"
+#include "core/nn/probability_loss.h"
+#include "core/nn/regression_loss.h"
+#include "core/ops/arithmetic.h"
+#include "core/ops/pointwise.h"
+#include "core/ops/reduction.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/nn/support.h"
-#include "tests/nn/torch_values.h"
+#include "tests/nn/torch_losses.h"
 
 namespace tapewire {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
-struct LossTest : testing::Test {
-  template <class Loss, class Options>
-  double of(const Options& options, const Tensor& t) const {
-    return (*std::make_shared<Loss>(options))(Args{x, t}).tensor().template item<double>();
+std::shared_ptr<LossModule> make(const std::string& type, const AttributeMap& attributes) {
+  std::vector<std::string> faults;
+  const std::shared_ptr<Module> module = require_module(type, ModuleKind::kLoss).make(attributes, faults);
+  EXPECT_THAT(faults, IsEmpty());
+  return std::static_pointer_cast<LossModule>(module);
+}
+
+std::string described(const torch_values::LossValues& values) {
+  std::string out = values.type;
+  for (const auto& [name, value] : values.attributes) out += str_cat(" ", name, "=", value.repr());
+  return out;
+}
+
+TEST(LossTest, OutputsAndGradientsArePyTorchs) {
+  for (const torch_values::LossValues& expected : torch_values::loss_values()) {
+    SCOPED_TRACE(described(expected));
+    Args args;
+    Tensors leaves;
+    for (const NamedTensor& argument : expected.arguments) {
+      const Tensor x = clone(argument.tensor);
+      if (argument.name != "target") leaves.push_back(set_requires_grad(x));
+      args.named.emplace_back(argument.name, x);
+    }
+    const Tensor out = (*make(expected.type, expected.attributes))(args).tensor();
+    EXPECT_THAT(out.sizes(), testing::ElementsAreArray(expected.shape));
+    expect_near(out, expected.output, 1e-13);
+    backward(sum(mul(out, pattern(out.sizes(), 3, 1))));
+    ASSERT_EQ(leaves.size(), expected.grads.size());
+    for (size_t i = 0; i < leaves.size(); ++i) expect_near(gradient(leaves[i]), expected.grads[i], 1e-13);
   }
-
-  Tensor x = pattern({3, 4});
-  Tensor y = pattern({3, 4}, 3, 1);
-  Tensor target = Tensor::of<int64_t>({3, 0, 2});
-};
-
-TEST_F(LossTest, MseMatchesPyTorch) {
-  EXPECT_NEAR(of<MSELoss>(LossAttrs{}, y), torch_values::kMse[0], 1e-14);
-  EXPECT_NEAR(of<MSELoss>(LossAttrs{Reduction::kSum}, y), torch_values::kMse[1], 1e-13);
 }
 
-TEST_F(LossTest, NllMatchesPyTorch) {
-  EXPECT_NEAR(of<NLLLoss>(NllLossAttrs{}, target), torch_values::kNll[0], 1e-14);
-  EXPECT_NEAR(of<NLLLoss>(NllLossAttrs{0, Reduction::kSum}, target), torch_values::kNll[1], 1e-14);
+TEST(LossTest, TheTableHasEveryLoss) {
+  for (const ModuleDef* def : all_modules(ModuleKind::kLoss)) {
+    EXPECT_TRUE(std::ranges::any_of(torch_values::loss_values(), [&](const auto& row) {
+      return def->name == row.type;
+    })) << def->name;
+  }
 }
 
-TEST_F(LossTest, CrossEntropyMatchesPyTorch) {
-  const auto& expected = torch_values::kCrossEntropy;
-  EXPECT_NEAR(of<CrossEntropyLoss>(CrossEntropyAttrs{}, target), expected[0], 1e-14);
-  EXPECT_NEAR(of<CrossEntropyLoss>(CrossEntropyAttrs{2, Reduction::kSum}, target), expected[1], 1e-14);
-  EXPECT_NEAR(of<CrossEntropyLoss>(CrossEntropyAttrs{.label_smoothing = 0.2}, target), expected[2], 1e-14);
-  EXPECT_NEAR(of<CrossEntropyLoss>(CrossEntropyAttrs{}, softmax(y, {1})), expected[3], 1e-14);
-  const auto none = std::make_shared<CrossEntropyLoss>(CrossEntropyAttrs{.reduction = Reduction::kNone});
-  expect_near((*none)(Args{x, target}).tensor(), torch_values::kCrossEntropyNone, 1e-14);
+TEST(LossTest, ArgumentsAreNamedAsInPyTorch) {
+  EXPECT_THAT(MSELoss().argument_names(), ElementsAre("input", "target"));
+  EXPECT_THAT(PoissonNLLLoss().argument_names(), ElementsAre("log_input", "target"));
+  EXPECT_THAT(GaussianNLLLoss().argument_names(), ElementsAre("input", "target", "var"));
+  EXPECT_THAT(CosineEmbeddingLoss().argument_names(), ElementsAre("input1", "input2", "target"));
+  EXPECT_THAT(MarginRankingLoss().argument_names(), ElementsAre("input1", "input2", "target"));
+  EXPECT_THAT(TripletMarginLoss().argument_names(), ElementsAre("anchor", "positive", "negative"));
 }
 
-TEST_F(LossTest, TellsWhatItWasGiven) {
+TEST(LossTest, OnlyReductionSumSums) {
+  EXPECT_TRUE(make("KLDivLoss", {{"reduction", "sum"}})->sums());
+  EXPECT_FALSE(make("KLDivLoss", {{"reduction", "batchmean"}})->sums());
+  EXPECT_FALSE(make("TripletMarginLoss", {})->sums());
+  EXPECT_TRUE(make("TripletMarginLoss", {{"reduction", "sum"}})->sums());
+}
+
+TEST(LossTest, WeightsAreBuffersOfTheStateDict) {
+  const auto keys = [](const std::shared_ptr<LossModule>& loss) {
+    std::vector<std::string> out;
+    for (const NamedTensor& entry : loss->state_dict()) out.push_back(entry.name);
+    return out;
+  };
+  const Tensor weight = Tensor::of<float>({1, 2, 3});
+  for (const char* type :
+       {"NLLLoss", "CrossEntropyLoss", "BCELoss", "BCEWithLogitsLoss", "MultiMarginLoss", "MultiLabelSoftMarginLoss"}) {
+    EXPECT_THAT(keys(make(type, {{"weight", weight}})), ElementsAre("weight")) << type;
+    EXPECT_THAT(keys(make(type, {})), IsEmpty()) << type;
+  }
+  EXPECT_THAT(keys(make("BCEWithLogitsLoss", {{"weight", weight}, {"pos_weight", weight}})),
+              ElementsAre("weight", "pos_weight"));
+}
+
+TEST(LossTest, WeightsConvertAndLoadWithTheModule) {
+  const Tensor x = pattern({2, 3});
+  const Tensor target = Tensor::of<int64_t>({2, 0});
+  const auto loss = make("NLLLoss", {{"weight", Tuple{1, 2.0, 4}}});
+  loss->to(DType::kFloat64);
+  EXPECT_DOUBLE_EQ((*loss)(Args{x, target}).tensor().item<double>(), (1.0 * 4 + 0.125 * 1) / 5);
+  loss->load_state_dict({{"weight", Tensor::of<double>({1, 1, 0})}});
+  EXPECT_DOUBLE_EQ((*loss)(Args{x, target}).tensor().item<double>(), 0.125);
+}
+
+TEST(LossTest, AListStandsForAWeightOfFloat32) {
+  const auto loss = make("CrossEntropyLoss", {{"weight", Value::list({1, 0.5})}});
+  const Tensor weight = loss->own_buffers()[0].tensor;
+  EXPECT_EQ(weight.dtype(), DType::kFloat32);
+  EXPECT_THAT(weight.to_vector<float>(), ElementsAre(1, 0.5));
+}
+
+TEST(LossTest, TheMeanOverNoTargetIsNaN) {
+  const auto loss = make("CrossEntropyLoss", {{"ignore_index", 1}});
+  const Tensor out = (*loss)(Args{pattern({2, 3}), Tensor::of<int64_t>({1, 1})}).tensor();
+  EXPECT_TRUE(std::isnan(out.item<double>()));
+}
+
+TEST(LossTest, TellsWhatItWasGiven) {
   const auto loss = std::make_shared<MSELoss>();
-  EXPECT_EQ(error_of([&] { (*loss)(Args{x}); }),
-            "MSELoss: argument 'target' is missing");
-  Args named{x, y};
+  const Tensor x = pattern({2, 3});
+  EXPECT_EQ(error_of([&] { (*loss)(Args{x}); }), "MSELoss: argument 'target' is missing");
+  Args named{x, x};
   named.named.emplace_back("weight", 2.0);
-  EXPECT_THAT(error_of([&] { (*loss)(named); }), HasSubstr("weight=float 2.0"));
+  EXPECT_EQ(error_of([&] { (*loss)(named); }), "MSELoss has no argument 'weight'; it takes input, target");
+  const auto triplet = std::make_shared<TripletMarginLoss>();
+  EXPECT_EQ(error_of([&] { (*triplet)(Args{x, x}); }), "TripletMarginLoss: argument 'negative' is missing");
+  EXPECT_EQ(error_of([&] { (*triplet)(Args{x, 2, x}); }),
+            "TripletMarginLoss: argument 'positive': expected a tensor, got int 2");
   EXPECT_EQ(loss->repr(), "MSELoss()");
 }
 
-TEST_F(LossTest, RefusesOptionsOutOfRange) {
-  EXPECT_EQ(error_of([] { CrossEntropyLoss loss({.label_smoothing = 1.5}); }),
+std::vector<std::string> faults_of(const char* type, const AttributeMap& attributes) {
+  std::vector<std::string> faults;
+  EXPECT_EQ(require_module(type, ModuleKind::kLoss).make(attributes, faults), nullptr);
+  return faults;
+}
+
+TEST(LossTest, RefusesOptionsOfTheWrongKind) {
+  EXPECT_THAT(faults_of("NLLLoss", {{"weight", "heavy"}}),
+              ElementsAre("attribute 'weight': expected a tensor, got string 'heavy'"));
+  EXPECT_THAT(faults_of("NLLLoss", {{"weight", Value::list({1.0, "heavy"})}}),
+              ElementsAre("attribute 'weight': expected a float, got string 'heavy'"));
+  EXPECT_THAT(faults_of("L1Loss", {{"reduction", "batchmean"}}),
+              ElementsAre("attribute 'reduction': expected one of 'none', 'mean', 'sum', got 'batchmean'"));
+  EXPECT_THAT(faults_of("L1Loss", {{"size_average", true}}), ElementsAre("unknown attribute 'size_average'"));
+}
+
+TEST(LossTest, RefusesOptionsOutOfRange) {
+  const double nan = std::nan("");
+  EXPECT_EQ(error_of([] { CrossEntropyLoss({{.label_smoothing = 1.5}, {}}); }),
             "CrossEntropyLoss: label_smoothing must be between 0.0 and 1.0. Got: 1.5");
-  EXPECT_THAT(error_of([&] { of<CrossEntropyLoss>(CrossEntropyAttrs{}, Tensor::of<int64_t>({0, 1, 4})); }),
-              HasSubstr("4"));
+  EXPECT_EQ(error_of([] { MultiMarginLoss({{.p = 3}, {}}); }),
+            "MultiMarginLoss: only p == 1 and p == 2 supported, got 3");
+  EXPECT_EQ(error_of([] { MultiMarginLoss({{}, Tensor::zeros({2, 2})}); }),
+            "MultiMarginLoss: expects a weight [C], got float32[2, 2]");
+  EXPECT_EQ(error_of([] { TripletMarginLoss({.margin = 0}); }),
+            "TripletMarginLoss: expected margin to be greater than 0, got 0.0 instead");
+  EXPECT_NE(error_of([&] { TripletMarginLoss({.margin = nan}); }), "");
+  const Tensor x = pattern({2, 3});
+  EXPECT_THAT(error_of([&] { HuberLoss({.delta = nan}).forward(x, x); }),
+              HasSubstr("huber_loss does not support non-positive values for delta."));
+  EXPECT_THAT(error_of([&] { SmoothL1Loss({.beta = -1}).forward(x, x); }),
+              HasSubstr("smooth_l1_loss does not support negative values for beta."));
+}
+
+TEST(LossTest, RefusesTensorsThatDoNotFit) {
+  const Tensor x = pattern({2, 3});
+  const Tensor target = Tensor::of<int64_t>({2, 0});
+  EXPECT_THAT(error_of([&] { CrossEntropyLoss().forward(x, Tensor::of<int64_t>({0, 3})); }), HasSubstr("3"));
+  EXPECT_THAT(error_of([&] { NLLLoss({{}, Tensor::zeros({4}, DType::kFloat64)}).forward(x, target); }),
+              HasSubstr("weight tensor should be defined either for all 3 classes or no classes"));
+  EXPECT_THAT(error_of([&] { BCELoss().forward(x, pattern({2, 2})); }),
+              HasSubstr("that is different to the input size"));
+  EXPECT_THAT(error_of([&] { GaussianNLLLoss().forward(x, x, Tensor::full({2, 3}, -1.0, DType::kFloat64)); }),
+              HasSubstr("var has negative entry/entries"));
+  EXPECT_THAT(error_of([&] { TripletMarginLoss().forward(x, x, pattern({3})); }),
+              HasSubstr("expected to have the same number of dimensions"));
 }
 
 }  // namespace
