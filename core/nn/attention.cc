@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/nn/arguments.h"
 #include "core/nn/init.h"
+#include "core/nn/layer_support.h"
 #include "core/nn/registry.h"
 #include "core/ops/activation.h"
 #include "core/ops/arithmetic.h"
@@ -19,7 +20,6 @@
 #include "core/ops/selection.h"
 #include "core/ops/split.h"
 #include "core/ops/view_ops.h"
-#include "core/tensor/attributes.h"
 
 namespace tapewire {
 namespace {
@@ -56,8 +56,6 @@ Tensor additive(const Tensor& mask, const char* name, DType dtype) {
   }
   return masked_fill(Tensor::zeros(mask.sizes(), dtype), mask, -std::numeric_limits<double>::infinity());
 }
-
-std::string tuple_repr(const Shape& sizes) { return AttributeType<Shape>::to(sizes).repr(); }
 
 // A mask for `added` more keys, which every query may see.
 Tensor padded(const Tensor& mask, int64_t added) {
@@ -263,8 +261,8 @@ Tensor MultiheadAttention::merged_mask(const Call& call, int64_t keys) const {
   if (mask.defined()) {
     const Shape expected = mask.dim() == 2 ? Shape{length, given} : Shape{batch * options_.num_heads, length, given};
     if (mask.sizes() != expected) {
-      fail(kName, ": The shape of the ", mask.dim(), "D attn_mask is ", tuple_repr(mask.sizes()), ", but should be ",
-           tuple_repr(expected), ".");
+      fail(kName, ": The shape of the ", mask.dim(), "D attn_mask is ", sizes_repr(mask.sizes()), ", but should be ",
+           sizes_repr(expected), ".");
     }
     if (mask.dim() == 3) mask = reshape(mask, {batch, options_.num_heads, length, given});
     mask = padded(mask, keys - given);
@@ -272,8 +270,8 @@ Tensor MultiheadAttention::merged_mask(const Call& call, int64_t keys) const {
   Tensor padding = additive(call.key_padding_mask, "key_padding_mask", dtype);
   if (!padding.defined()) return mask;
   if (padding.sizes() != Shape{batch, given}) {
-    fail(kName, ": expecting key_padding_mask shape of ", tuple_repr({batch, given}), ", but got ",
-         tuple_repr(padding.sizes()));
+    fail(kName, ": expecting key_padding_mask shape of ", sizes_repr(Shape{batch, given}), ", but got ",
+         sizes_repr(padding.sizes()));
   }
   padding = reshape(padded(padding, keys - given), {batch, 1, 1, keys});
   return mask.defined() ? add(mask, padding) : padding;

@@ -7,13 +7,13 @@
 #include "core/base/error.h"
 #include "core/nn/arguments.h"
 #include "core/nn/init.h"
+#include "core/nn/layer_support.h"
 #include "core/nn/registry.h"
 #include "core/ops/dropout.h"
 #include "core/ops/join.h"
 #include "core/ops/product.h"
 #include "core/ops/split.h"
 #include "core/ops/view_ops.h"
-#include "core/tensor/attributes.h"
 
 namespace tapewire {
 namespace {
@@ -40,8 +40,6 @@ void check(std::string_view name, const RecurrentOptions& o, int64_t proj_size) 
     fail(name, ": proj_size has to be smaller than hidden_size, got ", proj_size, " and ", o.hidden_size);
   }
 }
-
-std::string tuple_repr(const Shape& sizes) { return AttributeType<Shape>::to(sizes).repr(); }
 
 struct Sequence {
   Tensor output;  // [L, N, P]
@@ -152,7 +150,7 @@ void RecurrentModule::check_states(const RecurrentState& given, int64_t batch) c
   const int64_t count = options_.num_layers * directions();
   const auto expect = [&](std::string_view name, const Tensor& state, const Shape& sizes) {
     if (state.sizes() != sizes) {
-      fail(type(), ": Expected ", name, " size ", tuple_repr(sizes), ", got ", to_string(state.sizes()));
+      fail(type(), ": Expected ", name, " size ", sizes_repr(sizes), ", got ", to_string(state.sizes()));
     }
   };
   expect(has_cell() ? "hidden[0]" : "hidden", given.h, {count, batch, output_size()});

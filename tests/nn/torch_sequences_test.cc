@@ -7,13 +7,12 @@
 #include "core/autograd/engine.h"
 #include "core/autograd/meta.h"
 #include "core/base/random.h"
-#include "core/nn/registry.h"
 #include "core/nn/transformer.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/comparison.h"
 #include "core/ops/reduction.h"
 #include "gtest/gtest.h"
-#include "tests/nn/support.h"
+#include "tests/nn/layer_case.h"
 #include "tests/nn/torch_attention.h"
 #include "tests/nn/torch_recurrent.h"
 
@@ -81,13 +80,6 @@ std::vector<Tensor> gradients(const Tensor& of, const std::vector<Tensor>& leave
   return out;
 }
 
-std::shared_ptr<Module> made(const SequenceCase& c) {
-  std::vector<std::string> faults;
-  std::shared_ptr<Module> module = require_module(c.type, ModuleKind::kModule).make(c.attributes, faults);
-  if (!module) fail(c.name, ": ", faults.at(0));
-  return module;
-}
-
 // FNV-1a of the bytes.
 uint64_t fingerprint(const Tensor& x) {
   uint64_t out = 0xCBF29CE484222325u;
@@ -101,7 +93,7 @@ uint64_t fingerprint(const Tensor& x) {
 
 // The case's module with pattern weights.
 std::shared_ptr<Module> patterned_module(const SequenceCase& c, DType dtype) {
-  std::shared_ptr<Module> module = made(c);
+  std::shared_ptr<Module> module = make_module(c.type, c.attributes);
   module->to(DType::kFloat64);
   StateDict state;
   for (const NamedTensor& p : module->named_parameters()) {
@@ -154,7 +146,7 @@ TEST_P(SequenceTorchTest, StartsWithPyTorchsWeights) {
   const SequenceCase& c = GetParam();
   Generator generator(5);
   const GeneratorScope scope(generator);
-  const StateDict state = made(c)->state_dict();
+  const StateDict state = make_module(c.type, c.attributes)->state_dict();
   ASSERT_EQ(state.size(), c.fingerprints.size());
   for (size_t i = 0; i < state.size(); ++i) EXPECT_EQ(fingerprint(state[i].tensor), c.fingerprints[i]) << state[i].name;
   EXPECT_EQ(generator.uniform_double(), c.next_draw);
