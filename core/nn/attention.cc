@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "core/base/error.h"
 #include "core/nn/arguments.h"
@@ -23,13 +24,6 @@
 
 namespace tapewire {
 namespace {
-
-// PyTorch's name for the Linear inside MultiheadAttention.
-class OutputProjection final : public Linear {
- public:
-  using Linear::Linear;
-  std::string_view type() const override { return "NonDynamicallyQuantizableLinear"; }
-};
 
 void check(const MultiheadAttentionOptions& o) {
   constexpr auto kName = MultiheadAttention::kName;
@@ -120,34 +114,29 @@ MultiheadAttention::MultiheadAttention(const Options& options) : options_(option
   const int64_t kdim = options.kdim.value_or(size);
   const int64_t vdim = options.vdim.value_or(size);
   const bool packed = kdim == size && vdim == size;
-  if (packed) {
-    in_proj_weight_ = Tensor::empty({3 * size, size});
-  } else {
-    q_proj_weight_ = Tensor::empty({size, size});
-    k_proj_weight_ = Tensor::empty({size, kdim});
-    v_proj_weight_ = Tensor::empty({size, vdim});
-  }
-  if (options.bias) in_proj_bias_ = Tensor::zeros({3 * size});
+  const auto empty_if = [](bool wanted, std::initializer_list<int64_t> sizes) {
+    return wanted ? Tensor::empty(sizes) : Tensor();
+  };
   // PyTorch draws out_proj's first weights before the others.
-  out_proj_ = std::make_shared<OutputProjection>(size, size, options.bias);
-  if (options.bias) init::zeros_(out_proj_->bias());
-  for (const Tensor& weight : {in_proj_weight_, q_proj_weight_, k_proj_weight_, v_proj_weight_}) {
+  const auto out_proj = std::make_shared<NonDynamicallyQuantizableLinear>(size, size, options.bias);
+  if (options.bias) init::zeros_(out_proj->bias());
+  const std::array projections{empty_if(packed, {3 * size, size}), empty_if(!packed, {size, size}),
+                               empty_if(!packed, {size, kdim}), empty_if(!packed, {size, vdim})};
+  for (const Tensor& weight : projections) {
     if (weight.defined()) init::xavier_uniform_(weight);
   }
-  if (options.add_bias_kv) {
-    bias_k_ = Tensor::empty({1, 1, size});
-    bias_v_ = Tensor::empty({1, 1, size});
-    init::xavier_normal_(bias_k_);
-    init::xavier_normal_(bias_v_);
+  const std::array extras{empty_if(options.add_bias_kv, {1, 1, size}), empty_if(options.add_bias_kv, {1, 1, size})};
+  for (const Tensor& extra : extras) {
+    if (extra.defined()) init::xavier_normal_(extra);
   }
-  register_parameter("in_proj_weight", in_proj_weight_);
-  register_parameter("q_proj_weight", q_proj_weight_);
-  register_parameter("k_proj_weight", k_proj_weight_);
-  register_parameter("v_proj_weight", v_proj_weight_);
-  register_parameter("in_proj_bias", in_proj_bias_);
-  register_parameter("bias_k", bias_k_);
-  register_parameter("bias_v", bias_v_);
-  register_module("out_proj", out_proj_);
+  register_parameter("in_proj_weight", projections[0]);
+  register_parameter("q_proj_weight", projections[1]);
+  register_parameter("k_proj_weight", projections[2]);
+  register_parameter("v_proj_weight", projections[3]);
+  register_parameter("in_proj_bias", options.bias ? Tensor::zeros({3 * size}) : Tensor());
+  register_parameter("bias_k", extras[0]);
+  register_parameter("bias_v", extras[1]);
+  register_module("out_proj", out_proj);
 }
 
 Value MultiheadAttention::forward(const Args& args) {
@@ -224,21 +213,23 @@ void MultiheadAttention::check_shapes(const Call& call) const {
 
 MultiheadAttention::Heads MultiheadAttention::project(const Call& call) const {
   std::array<Tensor, 3> projected;
-  if (call.one_source && in_proj_weight_.defined()) {
-    const Tensors parts = chunk(linear(call.query, in_proj_weight_, in_proj_bias_), 3, -1);
+  const Tensor& packed = slot(kInProjWeight);
+  const Tensor& bias = slot(kInProjBias);
+  if (call.one_source && packed.defined()) {
+    const Tensors parts = chunk(linear(call.query, packed, bias), 3, -1);
     projected = {parts[0], parts[1], parts[2]};
   } else {
-    const Tensors weights = in_proj_weight_.defined() ? chunk(in_proj_weight_, 3, 0)
-                                                      : Tensors{q_proj_weight_, k_proj_weight_, v_proj_weight_};
-    const Tensors biases = in_proj_bias_.defined() ? chunk(in_proj_bias_, 3, 0) : Tensors(3);
+    const Tensors weights =
+        packed.defined() ? chunk(packed, 3, 0) : Tensors{slot(kQProjWeight), slot(kKProjWeight), slot(kVProjWeight)};
+    const Tensors biases = bias.defined() ? chunk(bias, 3, 0) : Tensors(3);
     projected = {linear(call.query, weights[0], biases[0]), linear(call.key, weights[1], biases[1]),
                  linear(call.value, weights[2], biases[2])};
   }
   const int64_t batch = call.query.size(1);
   if (options_.add_bias_kv) {
     const std::array<int64_t, 3> sizes{1, batch, options_.embed_dim};
-    projected[1] = cat(std::array{projected[1], expand(bias_k_, sizes)}, 0);
-    projected[2] = cat(std::array{projected[2], expand(bias_v_, sizes)}, 0);
+    projected[1] = cat(std::array{projected[1], expand(slot(kBiasK), sizes)}, 0);
+    projected[2] = cat(std::array{projected[2], expand(slot(kBiasV), sizes)}, 0);
   }
   Heads heads{split_heads(projected[0], options_.num_heads), split_heads(projected[1], options_.num_heads),
               split_heads(projected[2], options_.num_heads)};
@@ -278,7 +269,9 @@ Tensor MultiheadAttention::merged_mask(const Call& call, int64_t keys) const {
 }
 
 Value MultiheadAttention::result(const Call& call, const Tensor& out, Tensor weights) const {
-  Tensor output = linear(join_heads(out), out_proj_->weight(), out_proj_->bias());
+  // The child only holds the weights.
+  const std::vector<NamedTensor>& out_proj = children()[0].module->own_parameters();
+  Tensor output = linear(join_heads(out), out_proj[0].tensor, out_proj[1].tensor);
   if (!call.batched) output = squeeze(output, 1);
   if (call.batched && options_.batch_first) output = transpose(output, 0, 1);
   if (!weights.defined()) return Tuple{output, Value()};
@@ -287,7 +280,7 @@ Value MultiheadAttention::result(const Call& call, const Tensor& out, Tensor wei
 }
 
 namespace {
-const ModuleFamily kFamily{module_def<MultiheadAttention>()};
+const ModuleFamily kFamily{module_def<MultiheadAttention>(), module_def<NonDynamicallyQuantizableLinear>()};
 }  // namespace
 
 }  // namespace tapewire

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -35,6 +34,15 @@ struct MultiheadAttentionOptions {
   }
 };
 
+/// The Linear of MultiheadAttention's output, under the name that PyTorch has for it.
+class NonDynamicallyQuantizableLinear final : public Linear {
+ public:
+  static constexpr auto kName = "NonDynamicallyQuantizableLinear";
+  static constexpr auto kDoc = "a Linear, as MultiheadAttention has it";
+  using Linear::Linear;
+  std::string_view type() const override { return kName; }
+};
+
 /// softmax(q k^T / sqrt(head size) + mask) v in num_heads heads, where q, k and v are projections of query, key and
 /// value; the heads' results are projected again. Vaswani et al., 2017; torch.nn.MultiheadAttention.
 ///
@@ -66,20 +74,16 @@ class MultiheadAttention final : public Module {
   struct Call;
   struct Heads;
 
+  /// Own parameters, in the order of their registration.
+  enum Slot : size_t { kInProjWeight, kQProjWeight, kKProjWeight, kVProjWeight, kInProjBias, kBiasK, kBiasV };
+  const Tensor& slot(Slot i) const { return own_parameters()[i].tensor; }
+
   void check_shapes(const Call& call) const;
   Heads project(const Call& call) const;
   Tensor merged_mask(const Call& call, int64_t keys) const;
   Value result(const Call& call, const Tensor& out, Tensor weights) const;
 
   Options options_;
-  Tensor in_proj_weight_;
-  Tensor q_proj_weight_;
-  Tensor k_proj_weight_;
-  Tensor v_proj_weight_;
-  Tensor in_proj_bias_;
-  Tensor bias_k_;
-  Tensor bias_v_;
-  std::shared_ptr<Linear> out_proj_;
 };
 
 }  // namespace tapewire

@@ -77,21 +77,32 @@ RecurrentModule::RecurrentModule(std::string_view name, const RecurrentOptions& 
 void RecurrentModule::add_direction(int64_t layer, bool reverse) {
   const double bound = 1 / std::sqrt(static_cast<double>(options_.hidden_size));
   const std::string suffix = str_cat("_l", layer, reverse ? "_reverse" : "");
-  const auto add = [&](std::string_view name, Tensor& slot, std::initializer_list<int64_t> sizes) {
-    slot = Tensor::empty(sizes);
-    init::uniform_(slot, {-bound, bound});
-    register_parameter(str_cat(name, suffix), slot);
+  const auto add = [&](std::string_view name, std::initializer_list<int64_t> sizes) {
+    const Tensor parameter = Tensor::empty(sizes);
+    init::uniform_(parameter, {-bound, bound});
+    register_parameter(str_cat(name, suffix), parameter);
   };
   const int64_t rows = gates_ * options_.hidden_size;
-  RecurrentWeights weights;
-  add("weight_ih", weights.weight_ih, {rows, layer == 0 ? options_.input_size : output_size() * directions()});
-  add("weight_hh", weights.weight_hh, {rows, output_size()});
+  add("weight_ih", {rows, layer == 0 ? options_.input_size : output_size() * directions()});
+  add("weight_hh", {rows, output_size()});
   if (options_.bias) {
-    add("bias_ih", weights.bias_ih, {rows});
-    add("bias_hh", weights.bias_hh, {rows});
+    add("bias_ih", {rows});
+    add("bias_hh", {rows});
   }
-  if (proj_size_ > 0) add("weight_hr", weights.weight_hr, {proj_size_, options_.hidden_size});
-  weights_.push_back(std::move(weights));
+  if (proj_size_ > 0) add("weight_hr", {proj_size_, options_.hidden_size});
+}
+
+RecurrentWeights RecurrentModule::weights(size_t i) const {
+  const size_t biases = options_.bias ? 2 : 0;
+  const size_t projections = proj_size_ > 0 ? 1 : 0;
+  const NamedTensor* own = &own_parameters()[i * (2 + biases + projections)];
+  RecurrentWeights out{own[0].tensor, own[1].tensor, {}, {}, {}};
+  if (biases > 0) {
+    out.bias_ih = own[2].tensor;
+    out.bias_hh = own[3].tensor;
+  }
+  if (projections > 0) out.weight_hr = own[2 + biases].tensor;
+  return out;
 }
 
 Value RecurrentModule::forward(const Args& args) {
@@ -113,7 +124,7 @@ void RecurrentModule::check_input(const Tensor& input) const {
   if (input.dim() != 2 && input.dim() != 3) {
     fail(type(), ": Expected input to be 2D or 3D, got ", input.dim(), "D tensor instead");
   }
-  const DType dtype = weights_[0].weight_ih.dtype();
+  const DType dtype = own_parameters()[0].tensor.dtype();
   if (input.dtype() != dtype) {
     fail(type(), ": input must have the type ", name_of(dtype), ", got type ", name_of(input.dtype()));
   }
@@ -158,11 +169,11 @@ void RecurrentModule::check_states(const RecurrentState& given, int64_t batch) c
 }
 
 std::vector<RecurrentState> RecurrentModule::first_states(const RecurrentState& given, const Tensor& x) const {
-  std::vector<RecurrentState> out(weights_.size());
+  std::vector<RecurrentState> out(sequences());
   if (!given.h.defined()) {
     RecurrentState zeros{Tensor::zeros({x.size(1), output_size()}, x.dtype()), {}};
     if (has_cell()) zeros.c = Tensor::zeros({x.size(1), options_.hidden_size}, x.dtype());
-    out.assign(weights_.size(), zeros);
+    out.assign(sequences(), zeros);
     return out;
   }
   const Tensors h = unbind(given.h, 0);
@@ -175,11 +186,11 @@ std::vector<RecurrentState> RecurrentModule::first_states(const RecurrentState& 
 
 RecurrentModule::Layered RecurrentModule::run(Tensor x, std::vector<RecurrentState> states) const {
   const size_t ways = options_.bidirectional ? 2 : 1;
-  for (size_t at = 0; at < weights_.size(); at += ways) {
+  for (size_t at = 0; at < sequences(); at += ways) {
     if (at > 0) x = dropout(x, {.p = options_.dropout, .training = training()});
     std::vector<Tensor> outputs;
     for (size_t way = 0; way < ways; ++way) {
-      Sequence one = run_direction(step_, x, std::move(states[at + way]), weights_[at + way], /*reverse=*/way == 1);
+      Sequence one = run_direction(step_, x, std::move(states[at + way]), weights(at + way), /*reverse=*/way == 1);
       outputs.push_back(std::move(one.output));
       states[at + way] = std::move(one.last);
     }

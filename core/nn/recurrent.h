@@ -88,7 +88,10 @@ class RecurrentModule : public Module {
   bool has_cell() const { return gates_ == 4; }
   int64_t directions() const { return options_.bidirectional ? 2 : 1; }
   int64_t output_size() const { return proj_size_ > 0 ? proj_size_ : options_.hidden_size; }
+  size_t sequences() const { return static_cast<size_t>(options_.num_layers * directions()); }
   void add_direction(int64_t layer, bool reverse);
+  /// Of the i-th sequence, counting by layer, then direction.
+  RecurrentWeights weights(size_t i) const;
 
   void check_input(const Tensor& input) const;
   /// The given states with a batch; undefined when `hx` is none.
@@ -102,7 +105,6 @@ class RecurrentModule : public Module {
   int64_t gates_;
   RecurrentStep* step_;
   int64_t proj_size_;
-  std::vector<RecurrentWeights> weights_;  // by layer, then direction
 };
 
 /// h' = tanh(weight_ih x + bias_ih + weight_hh h + bias_hh), or relu of it. torch.nn.RNN.

@@ -23,16 +23,22 @@ RecurrentCell::RecurrentCell(std::string_view name, const RecurrentCellOptions& 
     fail(name, ": hidden_size ", options.hidden_size, " is too large");
   }
   const double bound = options.hidden_size > 0 ? 1 / std::sqrt(static_cast<double>(options.hidden_size)) : 0;
-  const auto add = [&](const char* parameter, Tensor& slot, std::initializer_list<int64_t> sizes) {
-    slot = Tensor::empty(sizes);
+  const auto add = [&](const char* parameter, std::initializer_list<int64_t> sizes) {
+    const Tensor slot = Tensor::empty(sizes);
     init::uniform_(slot, {-bound, bound});
     register_parameter(parameter, slot);
   };
-  add("weight_ih", weights_.weight_ih, {rows, options.input_size});
-  add("weight_hh", weights_.weight_hh, {rows, options.hidden_size});
+  add("weight_ih", {rows, options.input_size});
+  add("weight_hh", {rows, options.hidden_size});
   if (!options.bias) return;
-  add("bias_ih", weights_.bias_ih, {rows});
-  add("bias_hh", weights_.bias_hh, {rows});
+  add("bias_ih", {rows});
+  add("bias_hh", {rows});
+}
+
+RecurrentWeights RecurrentCell::weights() const {
+  const std::vector<NamedTensor>& own = own_parameters();
+  const auto bias = [&](size_t i) { return options_.bias ? own[i].tensor : Tensor(); };
+  return {own[0].tensor, own[1].tensor, bias(2), bias(3), {}};
 }
 
 Value RecurrentCell::forward(const Args& args) {
@@ -41,8 +47,9 @@ Value RecurrentCell::forward(const Args& args) {
   check_input(input);
   const bool batched = input.dim() == 2;
   const Tensor x = batched ? input : unsqueeze(input, 0);
+  const RecurrentWeights own = weights();
   const RecurrentState before = first_state(arguments.value("hx"), x, batched);
-  const RecurrentState after = step_(linear(x, weights_.weight_ih, weights_.bias_ih), before, weights_);
+  const RecurrentState after = step_(linear(x, own.weight_ih, own.bias_ih), before, own);
   const auto unbatched = [batched](const Tensor& state) { return batched ? state : squeeze(state, 0); };
   if (!has_cell()) return unbatched(after.h);
   return Tuple{unbatched(after.h), unbatched(after.c)};

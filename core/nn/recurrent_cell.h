@@ -48,6 +48,7 @@ class RecurrentCell : public Module {
 
  private:
   bool has_cell() const { return gates_ == 4; }
+  RecurrentWeights weights() const;
   void check_input(const Tensor& input) const;
   /// One of the given states with a batch, checked. `label`: how errors call it.
   Tensor batched_state(const Tensor& state, std::string_view label, size_t index, const Tensor& x, bool batched) const;
@@ -56,7 +57,6 @@ class RecurrentCell : public Module {
   RecurrentCellOptions options_;
   int64_t gates_;
   RecurrentStep* step_;
-  RecurrentWeights weights_;
 };
 
 /// h' = tanh(weight_ih x + bias_ih + weight_hh h + bias_hh), or relu of it. torch.nn.RNNCell.

@@ -29,25 +29,26 @@ std::shared_ptr<Module> make_norm(const TransformerLayerOptions& options) {
 }  // namespace
 
 TransformerStack::TransformerStack(std::string_view name, MakeLayer* make, const TransformerLayerOptions& layer,
-                                   int64_t num_layers, std::shared_ptr<Module> norm)
-    : norm_(std::move(norm)) {
+                                   int64_t num_layers, std::shared_ptr<Module> norm) {
   if (num_layers <= 0) fail(name, ": the number of layers must be greater than zero, got ", num_layers);
   if (num_layers > kMaxLayers) fail(name, ": the number of layers must be at most ", kMaxLayers, ", got ", num_layers);
-  layers_ = register_new<ModuleList>("layers", Modules{make(layer)});
+  const auto layers = register_new<ModuleList>("layers", Modules{make(layer)});
   // The copies take the first one's weights: what they draw for themselves must not move the stream.
   Generator unused;
   const GeneratorScope scope(unused);
   for (int64_t i = 1; i < num_layers; ++i) {
     const std::shared_ptr<Module> copy = make(layer);
-    copy->load_state_dict((*layers_)[0]->state_dict());
-    layers_->append(copy);
+    copy->load_state_dict((*layers)[0]->state_dict());
+    layers->append(copy);
   }
-  if (norm_) register_module("norm", norm_);
+  if (norm) register_module("norm", std::move(norm));
 }
 
 Tensor TransformerStack::run(Args args) const {
-  for (size_t i = 0; i < layers_->size(); ++i) args.positional[0] = (*(*layers_)[i])(args);
-  return norm_ ? (*norm_)(args.positional[0].tensor()) : args.positional[0].tensor();
+  const ModuleList& all = layers();
+  for (size_t i = 0; i < all.size(); ++i) args.positional[0] = (*all[i])(args);
+  const std::shared_ptr<Module> norm = child("norm");
+  return norm ? (*norm)(args.positional[0].tensor()) : args.positional[0].tensor();
 }
 
 TransformerEncoder::TransformerEncoder(const Options& options)
@@ -87,9 +88,11 @@ Value TransformerDecoder::forward(const Args& args) {
 }
 
 Transformer::Transformer(const Options& options) : options_(options) {
-  encoder_ = register_new<TransformerEncoder>("encoder", options, options.num_encoder_layers, make_norm(options));
-  decoder_ = register_new<TransformerDecoder>("decoder", options, options.num_decoder_layers, make_norm(options));
-  for (const std::shared_ptr<Module>& half : {encoder_, decoder_}) {
+  const auto encoder =
+      register_new<TransformerEncoder>("encoder", options, options.num_encoder_layers, make_norm(options));
+  const auto decoder =
+      register_new<TransformerDecoder>("decoder", options, options.num_decoder_layers, make_norm(options));
+  for (Module* half : {static_cast<Module*>(encoder.get()), static_cast<Module*>(decoder.get())}) {
     for (const NamedTensor& parameter : half->named_parameters()) {
       if (parameter.tensor.dim() > 1) init::xavier_uniform_(parameter.tensor);
     }
@@ -109,13 +112,13 @@ Value Transformer::forward(const Args& args) {
   encoded.named = {{"mask", a.value("src_mask")},
                    {"src_key_padding_mask", a.value("src_key_padding_mask")},
                    {"is_causal", a.value("src_is_causal")}};
-  const Value memory = (*encoder_)(encoded);
+  const Value memory = (*child("encoder"))(encoded);
   Args decoded{tgt, memory};
   for (const char* name : {"tgt_mask", "memory_mask", "tgt_key_padding_mask", "memory_key_padding_mask",
                            "tgt_is_causal", "memory_is_causal"}) {
     decoded.named.emplace_back(name, a.value(name));
   }
-  return (*decoder_)(decoded);
+  return (*child("decoder"))(decoded);
 }
 
 void Transformer::check_inputs(const Tensor& src, const Tensor& tgt) const {

@@ -29,7 +29,7 @@ struct TransformerStackOptions : TransformerLayerOptions {
 /// one. All layers start with the same weights, as PyTorch's copies of one layer do.
 class TransformerStack : public Module {
  public:
-  const ModuleList& layers() const { return *layers_; }
+  const ModuleList& layers() const { return static_cast<const ModuleList&>(*child("layers")); }
 
  protected:
   using MakeLayer = std::shared_ptr<Module>(const TransformerLayerOptions& options);
@@ -40,10 +40,6 @@ class TransformerStack : public Module {
 
   /// Calls each layer with `args`, whose first argument is what the one before gave; then the norm.
   Tensor run(Args args) const;
-
- private:
-  std::shared_ptr<ModuleList> layers_;
-  std::shared_ptr<Module> norm_;
 };
 
 /// TransformerEncoderLayers one after the other. torch.nn.TransformerEncoder.
@@ -115,8 +111,6 @@ class Transformer final : public Module {
   void check_inputs(const Tensor& src, const Tensor& tgt) const;
 
   Options options_;
-  std::shared_ptr<Module> encoder_;
-  std::shared_ptr<Module> decoder_;
 };
 
 }  // namespace tapewire

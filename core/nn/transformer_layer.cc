@@ -21,14 +21,14 @@ TransformerLayer::TransformerLayer(const Options& options, bool attends_memory) 
   const DropoutOptions drop{.p = options.dropout};
   const LayerNormOptions norm{
       .normalized_shape = {options.d_model}, .eps = options.layer_norm_eps, .bias = options.bias};
-  self_attn_ = register_new<MultiheadAttention>("self_attn", attention);
-  if (attends_memory) multihead_attn_ = register_new<MultiheadAttention>("multihead_attn", attention);
-  linear1_ = register_new<Linear>("linear1", options.d_model, options.dim_feedforward, options.bias);
-  dropout_ = register_new<Dropout>("dropout", drop);
-  linear2_ = register_new<Linear>("linear2", options.dim_feedforward, options.d_model, options.bias);
+  register_new<MultiheadAttention>("self_attn", attention);
+  if (attends_memory) register_new<MultiheadAttention>("multihead_attn", attention);
+  register_new<Linear>("linear1", options.d_model, options.dim_feedforward, options.bias);
+  register_new<Dropout>("dropout", drop);
+  register_new<Linear>("linear2", options.dim_feedforward, options.d_model, options.bias);
   const size_t blocks = attends_memory ? 3 : 2;
-  for (size_t i = 0; i < blocks; ++i) norms_[i] = register_new<LayerNorm>(str_cat("norm", i + 1), norm);
-  for (size_t i = 0; i < blocks; ++i) dropouts_[i] = register_new<Dropout>(str_cat("dropout", i + 1), drop);
+  for (size_t i = 0; i < blocks; ++i) register_new<LayerNorm>(str_cat("norm", i + 1), norm);
+  for (size_t i = 0; i < blocks; ++i) register_new<Dropout>(str_cat("dropout", i + 1), drop);
 }
 
 template <class Block>
@@ -47,18 +47,19 @@ Tensor TransformerLayer::attend(Module& attention, Module& dropout, const Tensor
 }
 
 Tensor TransformerLayer::feed_forward(const Tensor& x, Module& dropout) const {
-  const Tensor inner = (*linear1_)(x);
+  const Tensor inner = part("linear1")(x);
   const Tensor active = options_.activation == TransformerActivation::kRelu ? relu(inner) : gelu(inner);
-  return dropout((*linear2_)((*dropout_)(active)));
+  return dropout(part("linear2")(part("dropout")(active)));
 }
 
 Value TransformerEncoderLayer::forward(const Args& args) {
   const ModuleArguments a(kName, {"src", "src_mask", "src_key_padding_mask", "is_causal"}, args);
   const Masks masks{a.optional_tensor("src_mask"), a.optional_tensor("src_key_padding_mask"),
                     a.boolean("is_causal", false)};
-  const Tensor attended =
-      residual(a.tensor("src"), norm(0), [&](const Tensor& x) { return attend(self_attn(), dropout(0), x, x, masks); });
-  return residual(attended, norm(1), [&](const Tensor& x) { return feed_forward(x, dropout(1)); });
+  const Tensor attended = residual(a.tensor("src"), part("norm1"), [&](const Tensor& x) {
+    return attend(part("self_attn"), part("dropout1"), x, x, masks);
+  });
+  return residual(attended, part("norm2"), [&](const Tensor& x) { return feed_forward(x, part("dropout2")); });
 }
 
 Value TransformerDecoderLayer::forward(const Args& args) {
@@ -71,11 +72,13 @@ Value TransformerDecoderLayer::forward(const Args& args) {
                    a.boolean("tgt_is_causal", false)};
   const Masks cross{a.optional_tensor("memory_mask"), a.optional_tensor("memory_key_padding_mask"),
                     a.boolean("memory_is_causal", false)};
-  const Tensor attended =
-      residual(a.tensor("tgt"), norm(0), [&](const Tensor& x) { return attend(self_attn(), dropout(0), x, x, self); });
-  const Tensor crossed = residual(
-      attended, norm(1), [&](const Tensor& x) { return attend(multihead_attn(), dropout(1), x, memory, cross); });
-  return residual(crossed, norm(2), [&](const Tensor& x) { return feed_forward(x, dropout(2)); });
+  const Tensor attended = residual(a.tensor("tgt"), part("norm1"), [&](const Tensor& x) {
+    return attend(part("self_attn"), part("dropout1"), x, x, self);
+  });
+  const Tensor crossed = residual(attended, part("norm2"), [&](const Tensor& x) {
+    return attend(part("multihead_attn"), part("dropout2"), x, memory, cross);
+  });
+  return residual(crossed, part("norm3"), [&](const Tensor& x) { return feed_forward(x, part("dropout3")); });
 }
 
 namespace {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <memory>
 #include <string_view>
 
 #include "core/base/fields.h"
@@ -69,21 +68,11 @@ class TransformerLayer : public Module {
   /// dropout(linear2(dropout_(activation(linear1(x))))).
   Tensor feed_forward(const Tensor& x, Module& dropout) const;
 
-  Module& self_attn() const { return *self_attn_; }
-  Module& multihead_attn() const { return *multihead_attn_; }
-  /// Numbered from 0.
-  Module& norm(size_t i) const { return *norms_[i]; }
-  Module& dropout(size_t i) const { return *dropouts_[i]; }
+  /// A child, by its name.
+  Module& part(std::string_view name) const { return *child(name); }
 
  private:
   Options options_;
-  std::shared_ptr<Module> self_attn_;
-  std::shared_ptr<Module> multihead_attn_;  // of a decoder layer alone
-  std::shared_ptr<Module> linear1_;
-  std::shared_ptr<Module> dropout_;
-  std::shared_ptr<Module> linear2_;
-  std::array<std::shared_ptr<Module>, 3> norms_;
-  std::array<std::shared_ptr<Module>, 3> dropouts_;
 };
 
 /// Self-attention, then the linear layers. torch.nn.TransformerEncoderLayer.
