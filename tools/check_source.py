@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 # A room of core may include itself and those before it.
-CORE_ROOMS = ["base", "tensor", "kernels", "autograd", "ops", "nn", "optim", "graph", "io"]
+CORE_ROOMS = ["base", "tensor", "kernels", "autograd", "ops", "nn", "io", "optim", "graph"]
 PARTS = ("core", "server", "client", "tests")
 # Of the server, these alone speak gRPC.
 GRPC_ROOMS = ("rpc", "secure")

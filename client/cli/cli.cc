@@ -22,7 +22,7 @@ Exit codes:
   1    the server refused (a faulty definition, too) or failed, or the result is not what was asked for
   2    wrong usage
   3    the server cannot be reached, is draining, or the connection was lost
-  4    a definition or data file cannot be read or parsed
+  4    a definition or data file cannot be read, parsed or written
   130  interrupted)";
 
 void report(const Session& session, const Exit& exit) {
@@ -121,6 +121,7 @@ int run_cli(const std::vector<std::string>& arguments, const Console& console) {
   add_eval_command(app, session);
   add_predict_command(app, session);
   add_hooks_command(app, session);
+  add_state_command(app, session);
   add_status_command(app, session);
   add_ops_command(app, session);
   try {

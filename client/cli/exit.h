@@ -15,7 +15,7 @@ enum class ExitCode : int {
   kFailed = 1,       // the server refused (a faulty definition, too) or failed, or the result is not what was asked for
   kUsage = 2,        // the command line
   kUnreachable = 3,  // no server there, it is draining, or the connection was lost
-  kBadInput = 4,     // a definition or data file cannot be read or parsed
+  kBadInput = 4,     // a definition or data file cannot be read, parsed or written
   kInterrupted = 130  // by a signal
 };
 
@@ -45,7 +45,7 @@ T from_server(absl::StatusOr<T> result) {
   return *std::move(result);
 }
 
-/// Throws kBadInput unless OK.
+/// Of a file: throws kBadInput unless OK.
 inline void from_file(const absl::Status& status) {
   if (!status.ok()) throw Exit(ExitCode::kBadInput, status.code(), std::string(status.message()));
 }

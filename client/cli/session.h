@@ -35,6 +35,7 @@ void add_train_command(CLI::App& app, Session& session);
 void add_eval_command(CLI::App& app, Session& session);
 void add_predict_command(CLI::App& app, Session& session);
 void add_hooks_command(CLI::App& app, Session& session);
+void add_state_command(CLI::App& app, Session& session);
 void add_status_command(CLI::App& app, Session& session);
 void add_ops_command(CLI::App& app, Session& session);
 

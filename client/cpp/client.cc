@@ -13,7 +13,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cpp/connection.h"
-#include "client/cpp/tensor_assembler.h"
 
 namespace tapewire::client {
 namespace {
@@ -221,27 +220,6 @@ absl::StatusOr<std::vector<v1::Tape>> Client::list_tapes(const std::string& mode
   if (!response.ok()) return response.status();
   return std::vector<v1::Tape>(std::make_move_iterator(response->mutable_tapes()->begin()),
                                std::make_move_iterator(response->mutable_tapes()->end()));
-}
-
-absl::StatusOr<std::map<std::string, v1::Tensor>> Client::read_gradients(const std::string& model,
-                                                                         const std::vector<std::string>& parameters,
-                                                                         const CallOptions& options) const {
-  v1::ReadGradientsRequest request;
-  request.set_model(model);
-  for (const auto& pattern : parameters) request.add_parameters(pattern);
-  TensorAssembler gradients;
-  const absl::Status status = connection_->retry(connection_->deadline(options), [&](grpc::ClientContext* context) {
-    gradients = {};
-    const auto reader = connection_->autograd().ReadGradients(context, request);
-    v1::ReadGradientsResponse response;
-    absl::Status assembled;
-    while (assembled.ok() && reader->Read(&response)) assembled = gradients.add(std::move(*response.mutable_chunk()));
-    if (!assembled.ok()) context->TryCancel();
-    const absl::Status received = to_status(reader->Finish());
-    return assembled.ok() ? received : assembled;
-  });
-  if (!status.ok()) return status;
-  return std::move(gradients).take();
 }
 
 absl::Status Client::zero_grad(const std::string& model, const CallOptions& options) const {

@@ -59,6 +59,21 @@ struct Batch {
   std::vector<v1::NamedTensor> targets;
 };
 
+struct ReadStateOptions {
+  /// Globs over the keys of the state dict; none means all.
+  std::vector<std::string> keys;
+  /// Told, after each piece, how many bytes of tensors have come.
+  std::function<void(int64_t bytes)> progress;
+};
+
+struct WriteStateOptions {
+  /// load_state_dict(strict=False): keys may be missing or unknown; the answer names them.
+  bool allow_partial = false;
+};
+
+/// Gives the pieces of a state, none after the last. What it fails with ends the call, and nothing is loaded.
+using ChunkSource = std::function<absl::StatusOr<std::optional<v1::TensorChunk>>()>;
+
 struct EvaluateOptions {
   std::vector<std::string> metrics;
   /// Default: the model's.
@@ -102,6 +117,22 @@ class Client {
   /// Module.train(training) of the module at `path`; the root's is "".
   absl::Status set_training(const std::string& model, bool training, const std::string& path = {},
                             const CallOptions& options = {}) const;
+
+  /// The state dict by key, as of one moment between two calls on the model. DATA_LOSS if the stream's pieces do not
+  /// make whole tensors.
+  absl::StatusOr<std::map<std::string, v1::Tensor>> read_state(const std::string& model,
+                                                               const ReadStateOptions& read = {},
+                                                               const CallOptions& options = {}) const;
+  /// load_state_dict with the tensors that `next` gives in pieces: all or nothing. INVALID_ARGUMENT names every key
+  /// that is missing, unknown or of another shape.
+  absl::StatusOr<v1::WriteStateResponse> write_state(const std::string& model, const ChunkSource& next,
+                                                     const WriteStateOptions& write = {},
+                                                     const CallOptions& options = {}) const;
+  /// The same with whole tensors by key.
+  absl::StatusOr<v1::WriteStateResponse> write_state(const std::string& model,
+                                                     const std::map<std::string, v1::Tensor>& state,
+                                                     const WriteStateOptions& write = {},
+                                                     const CallOptions& options = {}) const;
 
   // Autograd
 

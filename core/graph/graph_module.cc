@@ -11,4 +11,12 @@ Value GraphModule::forward(const Args& args) {
 
 void GraphModule::compile(std::vector<std::string>& faults) { program_.emplace(def_, this, faults); }
 
+std::shared_ptr<Module> GraphModule::copy() const {
+  auto made = std::make_shared<GraphModule>(*this);
+  std::vector<std::string> faults;
+  if (program_) made->compile(faults);
+  if (!faults.empty()) fail_internal("the copy of a Graph does not compile: ", faults.front());
+  return made;
+}
+
 }  // namespace tapewire

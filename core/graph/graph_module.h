@@ -15,6 +15,10 @@ namespace tapewire {
 class GraphModule final : public Module {
  public:
   explicit GraphModule(GraphDef forward) : def_(std::move(forward)) {}
+  /// For Module::clone(). The copy is not compiled.
+  GraphModule(const GraphModule& other) : Module(other), def_(other.def_) {}
+  ~GraphModule() override = default;
+  GraphModule& operator=(const GraphModule&) = delete;
 
   std::string_view type() const override { return "Graph"; }
   Value forward(const Args& args) override;
@@ -24,6 +28,9 @@ class GraphModule final : public Module {
   const GraphDef& definition() const { return def_; }
   /// Whether an op of its own draws random numbers in eval mode, too. REQUIRES: compiled.
   bool draws_in_eval() const { return program_->draws_in_eval(); }
+
+ protected:
+  std::shared_ptr<Module> copy() const override;
 
  private:
   GraphDef def_;

@@ -3,17 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/kernels/elementwise_impl.h"
+#include "core/kernels/optim_impl.h"
 
 namespace tapewire::kernels {
-namespace {
-
-void check_like(const char* op, const Tensor& param, const Tensor& other) {
-  if (other.sizes() == param.sizes() && other.dtype() == param.dtype()) return;
-  fail_internal(op, ": parameter ", to_string(param.spec()), " with ", to_string(other.spec()));
-}
-
-}  // namespace
 
 void sgd_step(const Tensor& param, const Tensor& grad, const Tensor& momentum_buffer, const SgdStep& step) {
   check_like("sgd_step", param, grad);

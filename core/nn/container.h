@@ -10,9 +10,33 @@ namespace tapewire {
 
 /// Modules{a, b} is made in that order, so seeded weights are drawn in it too; arguments of a call are not.
 using Modules = std::vector<std::shared_ptr<Module>>;
+using NamedModules = std::vector<NamedModule>;
+
+/// What Sequential and ModuleList share: children by position, called "0", "1", ... An index may count from the end
+/// (-1 is the last); one outside throws "index 3 is out of range".
+class ModuleSequence : public Module {
+ public:
+  size_t size() const { return children().size(); }
+  const std::shared_ptr<Module>& operator[](size_t i) const { return children().at(i).module; }
+  const std::shared_ptr<Module>& at(int64_t index) const;
+
+  /// Adds a child under the next number.
+  void append(std::shared_ptr<Module> module);
+  void extend(const Modules& modules);
+  /// Puts a child before the one at `index`, size() being the end; later ones move up by a number. Children must be
+  /// called by number.
+  void insert(int64_t index, std::shared_ptr<Module> module);
+  /// Puts a child in the place of another, under its name.
+  void set(int64_t index, std::shared_ptr<Module> module);
+  /// Takes a child out; the rest are then called "0", "1", ...
+  std::shared_ptr<Module> pop(int64_t index = -1);
+
+ private:
+  size_t position(int64_t index) const;
+};
 
 /// Calls its children one after the other: each gets what the one before gave. torch.nn.Sequential.
-class Sequential final : public Module {
+class Sequential final : public ModuleSequence {
  public:
   using Options = NoAttrs;
   static constexpr auto kName = "Sequential";
@@ -20,36 +44,33 @@ class Sequential final : public Module {
   static constexpr bool kContainer = true;
   explicit Sequential(const Options& = {}) {}
   /// Children called "0", "1", ...
-  explicit Sequential(const Modules& modules);
+  explicit Sequential(const Modules& modules) { extend(modules); }
+  /// Children called as given, as of an OrderedDict.
+  explicit Sequential(const NamedModules& modules);
 
   std::string_view type() const override { return kName; }
   /// The first child gets the arguments as they are. Without children: the one argument itself.
   Value forward(const Args& args) override;
-  /// Adds a child under the next number.
-  void append(std::shared_ptr<Module> module);
 };
 
 /// Holds children for a parent's forward to call. torch.nn.ModuleList.
-class ModuleList final : public Module {
+class ModuleList final : public ModuleSequence {
  public:
   using Options = NoAttrs;
   static constexpr auto kName = "ModuleList";
   static constexpr auto kDoc = "holds modules by number; cannot be called";
   static constexpr bool kContainer = true;
   explicit ModuleList(const Options& = {}) {}
-  explicit ModuleList(const Modules& modules);
+  explicit ModuleList(const Modules& modules) { extend(modules); }
 
   std::string_view type() const override { return kName; }
   /// Throws 'Module [ModuleList] is missing the required "forward" function'.
   Value forward(const Args& args) override;
-  void append(std::shared_ptr<Module> module);
-  size_t size() const { return children().size(); }
-  const std::shared_ptr<Module>& operator[](size_t i) const { return children().at(i).module; }
   /// Equal neighbours in one line: "(0-2): 3 x Linear(...)".
   std::string repr() const override;
 };
 
-/// Holds children by name for a parent's forward to call. torch.nn.ModuleDict.
+/// Holds children by name for a parent's forward to call, in the order in which they came. torch.nn.ModuleDict.
 class ModuleDict final : public Module {
  public:
   using Options = NoAttrs;
@@ -57,9 +78,23 @@ class ModuleDict final : public Module {
   static constexpr auto kDoc = "holds modules by name; cannot be called";
   static constexpr bool kContainer = true;
   explicit ModuleDict(const Options& = {}) {}
+  explicit ModuleDict(const NamedModules& modules) { update(modules); }
 
   std::string_view type() const override { return kName; }
+  /// Throws 'Module [ModuleDict] is missing the required "forward" function'.
   Value forward(const Args& args) override;
+
+  size_t size() const { return children().size(); }
+  bool contains(std::string_view key) const { return child(key) != nullptr; }
+  std::vector<std::string> keys() const;
+  /// Throws for a key that is not there, with a suggestion.
+  std::shared_ptr<Module> get(std::string_view key) const;
+  /// Adds a child, or puts it in the place of the one of that name.
+  void set(const std::string& key, std::shared_ptr<Module> module);
+  void update(const NamedModules& modules);
+  /// Takes a child out. Throws as get() does.
+  std::shared_ptr<Module> pop(std::string_view key);
+  void clear() { edit_children().clear(); }
 };
 
 /// Gives its input back. torch.nn.Identity.

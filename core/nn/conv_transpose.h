@@ -58,8 +58,8 @@ class ConvTransposeNd : public Module {
 
   ConvOptions options_;  // what is common, spread over all spatial dimensions
   ConvTransposeAttrs attrs_;
-  Tensor weight_;
-  Tensor bias_;
+  Member<Tensor> weight_;
+  Member<Tensor> bias_;
 };
 
 class ConvTranspose1d final : public ConvTransposeNd {

@@ -54,8 +54,8 @@ class ConvNd : public TensorModule {
   Options options_;  // sizes spread over all spatial dimensions
   ConvNdAttrs attrs_;
   std::optional<PadAttrs> border_;  // what padding adds where it is not zeros
-  Tensor weight_;
-  Tensor bias_;
+  Member<Tensor> weight_;
+  Member<Tensor> bias_;
 };
 
 class Conv1d final : public ConvNd {

@@ -37,7 +37,7 @@ class Embedding final : public TensorModule {
 
  private:
   Options options_;  // padding_idx counted from the start
-  Tensor weight_;
+  Member<Tensor> weight_;
 };
 
 }  // namespace tapewire

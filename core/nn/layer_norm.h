@@ -66,8 +66,8 @@ class LayerNorm final : public TensorModule {
 
  private:
   Options options_;
-  Tensor weight_;
-  Tensor bias_;
+  Member<Tensor> weight_;
+  Member<Tensor> bias_;
 };
 
 /// x / sqrt(mean(x^2) + eps) * weight over the last dimensions, likewise. Zhang and Sennrich, 2019. torch.nn.RMSNorm.
@@ -85,7 +85,7 @@ class RMSNorm final : public TensorModule {
 
  private:
   Options options_;
-  Tensor weight_;
+  Member<Tensor> weight_;
 };
 
 /// LayerNorm of each of num_groups groups of channels of x [N, C, *]; weight and bias [C] scale and move by channel. Wu
@@ -105,8 +105,8 @@ class GroupNorm final : public TensorModule {
 
  private:
   Options options_;
-  Tensor weight_;
-  Tensor bias_;
+  Member<Tensor> weight_;
+  Member<Tensor> bias_;
 };
 
 }  // namespace tapewire

@@ -37,8 +37,8 @@ class Linear : public TensorModule {
 
  private:
   Options options_;
-  Tensor weight_;
-  Tensor bias_;
+  Member<Tensor> weight_;
+  Member<Tensor> bias_;
 };
 
 struct BilinearOptions {
@@ -75,8 +75,8 @@ class Bilinear final : public Module {
 
  private:
   Options options_;
-  Tensor weight_;
-  Tensor bias_;
+  Member<Tensor> weight_;
+  Member<Tensor> bias_;
 };
 
 }  // namespace tapewire

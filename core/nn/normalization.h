@@ -56,11 +56,11 @@ class ChannelNorm : public TensorModule {
 
  private:
   BatchNormOptions options_;
-  Tensor weight_;
-  Tensor bias_;
-  Tensor running_mean_;
-  Tensor running_var_;
-  Tensor num_batches_tracked_;
+  Member<Tensor> weight_;
+  Member<Tensor> bias_;
+  Member<Tensor> running_mean_;
+  Member<Tensor> running_var_;
+  Member<Tensor> num_batches_tracked_;
 };
 
 /// What BatchNorm1d, 2d and 3d share: each channel of x [N, C, *] is normalised by the biased variance, then scaled by

@@ -124,7 +124,7 @@ class PReLU final : public TensorModule {
 
  private:
   Options options_;
-  Tensor weight_;
+  Member<Tensor> weight_;
 };
 
 }  // namespace tapewire

@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <typeinfo>
 #include <vector>
 
 #include "core/nn/module.h"
@@ -23,6 +24,9 @@ struct ModuleDef {
   std::vector<AttributeInfo> (*attributes)() = nullptr;
   /// Adds one line to `faults` for each bad attribute and then gives nullptr. Throws Error for bad combinations.
   std::shared_ptr<Module> (*make)(const AttributeMap&, std::vector<std::string>& faults) = nullptr;
+  const std::type_info* class_id = nullptr;
+  /// By the class's copy constructor; for Module::clone(). nullptr for a class that has none.
+  std::shared_ptr<Module> (*copy)(const Module&) = nullptr;
 };
 
 /// nullptr when unknown.
@@ -86,6 +90,12 @@ ModuleDef module_def() {
     if (faults.size() > before) return nullptr;
     return std::make_shared<M>(options);
   };
+  def.class_id = &typeid(M);
+  if constexpr (std::is_copy_constructible_v<M>) {
+    def.copy = [](const Module& module) -> std::shared_ptr<Module> {
+      return std::make_shared<M>(static_cast<const M&>(module));
+    };
+  }
   return def;
 }
 

@@ -1,27 +1,22 @@
 #include "core/optim/adam.h"
 
 #include "core/kernels/optim.h"
+#include "core/optim/option_checks.h"
 
 namespace tapewire {
 namespace {
 
 template <class Options>
 void check(const Options& o) {
-  if (!(o.lr >= 0)) fail("Invalid learning rate: ", Value(o.lr).repr());
-  if (!(o.eps >= 0)) fail("Invalid epsilon value: ", Value(o.eps).repr());
-  if (o.betas.size() != 2) fail("betas must be two numbers, got ", o.betas.size());
-  for (size_t i = 0; i < 2; ++i) {
-    if (!(o.betas[i] >= 0 && o.betas[i] < 1)) {
-      fail("Invalid beta parameter at index ", i, ": ", Value(o.betas[i]).repr());
-    }
-  }
-  if (!(o.weight_decay >= 0)) fail("Invalid weight_decay value: ", Value(o.weight_decay).repr());
+  check_learning_rate(o.lr);
+  check_epsilon(o.eps);
+  check_betas(o.betas);
+  check_not_negative("weight_decay", o.weight_decay);
 }
 
-template <class Options>
-std::vector<std::string_view> slot_names(const Options& o) {
-  std::vector<std::string_view> out{"exp_avg", "exp_avg_sq"};
-  if (o.amsgrad) out.push_back("max_exp_avg_sq");
+std::vector<Optimizer::Slot> moments(bool amsgrad) {
+  std::vector<Optimizer::Slot> out{{.name = "exp_avg"}, {.name = "exp_avg_sq"}};
+  if (amsgrad) out.push_back({.name = "max_exp_avg_sq"});
   return out;
 }
 
@@ -44,18 +39,16 @@ const OptimizerFamily kFamily{optimizer_def<Adam>(), optimizer_def<AdamW>()};
 void AdamOptions::validate() const { check(*this); }
 void AdamWOptions::validate() const { check(*this); }
 
-std::vector<std::string_view> Adam::state_names(size_t group) const { return slot_names(options(group)); }
-std::vector<std::string_view> AdamW::state_names(size_t group) const { return slot_names(options(group)); }
+std::vector<Optimizer::Slot> Adam::slots(size_t group) const { return moments(options(group).amsgrad); }
+std::vector<Optimizer::Slot> AdamW::slots(size_t group) const { return moments(options(group).amsgrad); }
 
-void Adam::update(const Update& u) {
-  const Tensors& s = u.state.tensors;
-  kernels::adam_step(u.parameter, u.gradient, s[0], s[1], s.size() > 2 ? s[2] : Tensor(),
+void Adam::update(Update& u) {
+  kernels::adam_step(u.parameter, u.gradient, u.tensor(0), u.tensor(1), u.tensor(2),
                      params(options(u.group), u.learning_rate, u.state.step, false));
 }
 
-void AdamW::update(const Update& u) {
-  const Tensors& s = u.state.tensors;
-  kernels::adam_step(u.parameter, u.gradient, s[0], s[1], s.size() > 2 ? s[2] : Tensor(),
+void AdamW::update(Update& u) {
+  kernels::adam_step(u.parameter, u.gradient, u.tensor(0), u.tensor(1), u.tensor(2),
                      params(options(u.group), u.learning_rate, u.state.step, true));
 }
 

@@ -53,8 +53,8 @@ class Adam final : public OptimizerWith<AdamOptions> {
   std::string_view type() const override { return kName; }
 
  protected:
-  std::vector<std::string_view> state_names(size_t group) const override;
-  void update(const Update& u) override;
+  std::vector<Slot> slots(size_t group) const override;
+  void update(Update& u) override;
 };
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2017) as torch.optim.AdamW.
@@ -69,8 +69,8 @@ class AdamW final : public OptimizerWith<AdamWOptions> {
   std::string_view type() const override { return kName; }
 
  protected:
-  std::vector<std::string_view> state_names(size_t group) const override;
-  void update(const Update& u) override;
+  std::vector<Slot> slots(size_t group) const override;
+  void update(Update& u) override;
 };
 
 }  // namespace tapewire

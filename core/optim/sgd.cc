@@ -1,34 +1,36 @@
 #include "core/optim/sgd.h"
 
+#include <cmath>
+
 #include "core/kernels/optim.h"
+#include "core/optim/option_checks.h"
 
 namespace tapewire {
 
 void SgdOptions::validate() const {
-  if (!(lr >= 0)) fail("Invalid learning rate: ", Value(lr).repr());
-  if (!(momentum >= 0)) fail("Invalid momentum value: ", Value(momentum).repr());
-  if (dampening != dampening) fail("Invalid dampening value: ", Value(dampening).repr());
-  if (!(weight_decay >= 0)) fail("Invalid weight_decay value: ", Value(weight_decay).repr());
+  check_learning_rate(lr);
+  check_not_negative("momentum", momentum);
+  if (std::isnan(dampening)) fail("Invalid dampening value: ", Value(dampening).repr());
+  check_not_negative("weight_decay", weight_decay);
   if (nesterov && (momentum <= 0 || dampening != 0)) {
     fail("Nesterov momentum requires a momentum and zero dampening");
   }
 }
 
-std::vector<std::string_view> SGD::state_names(size_t group) const {
-  if (options(group).momentum == 0) return {};
-  return {"momentum_buffer"};
+std::vector<Optimizer::Slot> SGD::slots(size_t group) const {
+  return {{.name = "momentum_buffer", .needed = options(group).momentum != 0, .optional = true}};
 }
 
-void SGD::update(const Update& u) {
+void SGD::update(Update& u) {
   const Options& o = options(u.group);
-  kernels::sgd_step(u.parameter, u.gradient, u.state.tensors.empty() ? Tensor() : u.state.tensors[0],
+  kernels::sgd_step(u.parameter, u.gradient, o.momentum != 0 ? u.tensor(0) : Tensor(),
                     {.lr = u.learning_rate,
                      .momentum = o.momentum,
                      .dampening = o.dampening,
                      .weight_decay = o.weight_decay,
                      .nesterov = o.nesterov,
                      .maximize = o.maximize,
-                     .first_step = u.state.step == 1});
+                     .first_step = u.kept == 0});
 }
 
 namespace {

@@ -34,8 +34,8 @@ class SGD final : public OptimizerWith<SgdOptions> {
   std::string_view type() const override { return kName; }
 
  protected:
-  std::vector<std::string_view> state_names(size_t group) const override;
-  void update(const Update& u) override;
+  std::vector<Slot> slots(size_t group) const override;
+  void update(Update& u) override;
 };
 
 }  // namespace tapewire

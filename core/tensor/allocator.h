@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/mutex.h"
@@ -67,6 +68,31 @@ class CachingAllocator {
   std::atomic<int64_t> cache_limit_{int64_t{1} << 30};
   mutable Mutex name_mutex_;
   std::string limit_name_ TW_GUARDED_BY(name_mutex_) = "tensor memory limit";
+};
+
+/// Counts memory that is on its way to become tensors' (chunks of one that is still coming) as if it were theirs, and
+/// gives the count back when destroyed. One thread at a time.
+class AdoptedCount {
+ public:
+  explicit AdoptedCount(CachingAllocator& allocator) : allocator_(&allocator) {}
+  AdoptedCount(AdoptedCount&& other) noexcept : allocator_(other.allocator_), bytes_(std::exchange(other.bytes_, 0)) {}
+  AdoptedCount& operator=(AdoptedCount&& other) noexcept {
+    std::swap(allocator_, other.allocator_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~AdoptedCount() { clear(); }
+
+  /// Throws like CachingAllocator::allocate, and then counts nothing more than before.
+  void add(size_t bytes) {
+    allocator_->count_adopted(bytes);
+    bytes_ += bytes;
+  }
+  void clear() noexcept { allocator_->uncount_adopted(std::exchange(bytes_, 0)); }
+
+ private:
+  CachingAllocator* allocator_;
+  size_t bytes_ = 0;
 };
 
 /// The allocator that tensors of this process use. Never destroyed, so tensors may outlive main.

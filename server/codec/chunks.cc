@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "core/tensor/row_major.h"
 
 namespace tapewire::codec {
 
@@ -46,7 +47,15 @@ void ChunkAssembler::begin(const v1::TensorChunk& chunk) {
   const WireType type = wire_type(chunk.dtype(), where);
   Shape shape = wire_shape(chunk.shape(), where);
   const int64_t bytes = wire_bytes(type, shape, where, limits_);
-  partial_ = Partial{chunk.name(), chunk.dtype(), type, std::move(shape), bytes, std::make_unique<std::string>()};
+  constexpr size_t kEach = 256;  // what a tensor has besides its name and data
+  names_.add(kEach + 2 * chunk.name().size());
+  partial_ = Partial{chunk.name(),
+                     chunk.dtype(),
+                     type,
+                     std::move(shape),
+                     bytes,
+                     std::make_unique<std::string>(),
+                     AdoptedCount(tensor_allocator())};
 }
 
 void ChunkAssembler::check_same(const v1::TensorChunk& chunk) const {
@@ -81,12 +90,16 @@ std::optional<NamedTensor> ChunkAssembler::add(v1::TensorChunk&& chunk) {
          " bytes, got ", partial.bytes - left + came);
   }
   if (came == 0 && left > 0) fail(where, ": has no data; ", left, " bytes are missing");
+  partial.memory.add(static_cast<size_t>(came));
   if (partial.payload->empty() && came == left) {
     partial.payload.reset(chunk.release_data());
   } else {
+    // All at once, so that growing never holds the bytes twice; pages that nothing is written to cost nothing.
+    partial.payload->reserve(static_cast<size_t>(partial.bytes));
     partial.payload->append(chunk.data());
   }
   if (came < left) return std::nullopt;
+  partial.memory.clear();  // the tensor counts for itself
   NamedTensor tensor{partial.name, from_payload(std::move(partial.payload), partial.type, partial.shape, where)};
   complete_.insert(partial.name);
   partial_.reset();

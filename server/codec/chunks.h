@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "core/tensor/allocator.h"
 #include "server/codec/payload.h"
 #include "server/codec/tensor_codec.h"
 
@@ -34,7 +35,8 @@ class ChunkReader {
   int64_t offset_ = 0;
 };
 
-/// Puts tensors together from the chunks of a stream. Throws Error; after that the stream is at its end.
+/// Puts tensors together from the chunks of a stream. What has come counts as tensor memory at once, names too: a
+/// stream can hold no more than the limit. Throws Error; after that the stream is at its end.
 class ChunkAssembler {
  public:
   explicit ChunkAssembler(const Limits& limits) : limits_(limits) {}
@@ -52,6 +54,7 @@ class ChunkAssembler {
     Shape shape;
     int64_t bytes;
     std::unique_ptr<std::string> payload;
+    AdoptedCount memory;  // of the payload
   };
   void begin(const v1::TensorChunk& chunk);
   void check_same(const v1::TensorChunk& chunk) const;
@@ -59,6 +62,7 @@ class ChunkAssembler {
   Limits limits_;
   std::optional<Partial> partial_;
   std::unordered_set<std::string> complete_;
+  AdoptedCount names_{tensor_allocator()};  // memory besides the payloads
 };
 
 }  // namespace tapewire::codec

@@ -50,7 +50,4 @@ void encode_spec(std::string_view name, const TensorSpec& spec, v1::TensorSpec& 
 /// "inputs[0] 'x'": how errors call an element of a field.
 std::string element_name(std::string_view field, int index, std::string_view name);
 
-/// The same elements, row-major; the tensor itself when it is already.
-Tensor row_major(const Tensor& tensor);
-
 }  // namespace tapewire::codec

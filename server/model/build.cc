@@ -369,6 +369,17 @@ void check_optimizer(const v1::OptimizerSpec& spec, const DefinitionLimits& limi
   for (const std::string& fault : own) faults.push_back(str_cat("optimizer: ", def.name, ": ", fault));
 }
 
+SchedulerSpec read_scheduler(const v1::SchedulerSpec& spec, const DefinitionLimits& limits, const std::string& path,
+                             std::vector<std::string>& faults) {
+  SchedulerSpec out{spec.type(), to_attributes(spec.attributes(), limits, path, faults), {}};
+  for (int i = 0; i < spec.schedulers_size(); ++i) {
+    const std::string at = str_cat(path, ".schedulers[", i, "]");
+    if (spec.schedulers(i).by_epoch()) faults.push_back(str_cat(at, ".by_epoch: belongs to the outermost schedule"));
+    out.schedulers.push_back(read_scheduler(spec.schedulers(i), limits, at, faults));
+  }
+  return out;
+}
+
 // Adds what `build` throws as a fault, behind `at` if that is not empty, if the definition is to blame.
 template <class Build>
 void collecting(const std::string& at, std::vector<std::string>& faults, Build&& build) {
@@ -377,6 +388,17 @@ void collecting(const std::string& at, std::vector<std::string>& faults, Build&&
   } catch (const Error& error) {
     if (error.code() != absl::StatusCode::kInvalidArgument) throw at.empty() ? error : error.within(at);
     faults.push_back(at.empty() ? error.message() : str_cat(at, ": ", error.message()));
+  }
+}
+
+void build_scheduler(const v1::SchedulerSpec& spec, const DefinitionLimits& limits, ModelParts& parts,
+                     std::vector<std::string>& faults) {
+  const size_t before = faults.size();
+  const SchedulerSpec read = read_scheduler(spec, limits, "scheduler", faults);
+  if (!parts.optimizer) {  // it has faults of its own; those of the schedule's options wait for it
+    collecting("scheduler", faults, [&] { require_scheduler(spec.type()); });
+  } else if (faults.size() == before) {
+    parts.scheduler = make_scheduler(*parts.optimizer, read, "scheduler", faults);
   }
 }
 
@@ -420,15 +442,7 @@ ModelParts build_model(const v1::ModelSpec& spec, const DefinitionLimits& limits
   if (spec.has_scheduler()) {
     if (!spec.has_optimizer()) faults.push_back("scheduler: needs an optimizer");
     parts.scheduler_by_epoch = spec.scheduler().by_epoch();
-    collecting("scheduler", faults, [&] {
-      std::vector<std::string> own;
-      const SchedulerDef& def = require_scheduler(spec.scheduler().type());
-      if (parts.optimizer) {
-        const AttributeMap attributes = to_attributes(spec.scheduler().attributes(), limits, "scheduler", own);
-        if (own.empty()) parts.scheduler = def.make(*parts.optimizer, attributes, own);
-        for (const std::string& fault : own) faults.push_back(str_cat("scheduler: ", def.name, ": ", fault));
-      }
-    });
+    build_scheduler(spec.scheduler(), limits, parts, faults);
   }
   const v1::RuntimeSpec& runtime = spec.runtime();
   parts.compute_threads = runtime.compute_threads();

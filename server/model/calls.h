@@ -125,6 +125,18 @@ struct Evaluation {
   std::map<std::string, double> sums;
 };
 
+/// WriteStateRequest, put together.
+struct LoadStateArgs {
+  StateDict state;
+  bool allow_partial = false;
+  int64_t max_answer_bytes = 0;  // 0: no limit
+};
+
+struct LoadStateResult {
+  LoadResult keys;
+  int64_t parameter_version = 0;
+};
+
 /// Throws RESOURCE_EXHAUSTED when the tensors make an answer of more than `most` bytes (0: no limit): an answer that
 /// cannot be sent must fail before anything is changed.
 void check_answer(std::initializer_list<const std::vector<NamedTensor>*> lists, int64_t most);

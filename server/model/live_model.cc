@@ -206,16 +206,9 @@ void LiveModel::zero_grad() {
 
 std::vector<NamedTensor> LiveModel::read_gradients(const std::vector<std::string>& globs) {
   std::vector<NamedTensor> out;
-  for (const std::string& glob : globs) {
-    if (!is_glob(glob)) require_parameter(glob, "parameters");
-    const bool any = std::ranges::any_of(parameters_, [&](const NamedTensor& p) { return glob_match(glob, p.name); });
-    if (!any) fail("parameters: ", quoted(glob), " matches no parameter");
-  }
-  for (const NamedTensor& p : parameters_) {
-    const bool wanted =
-        globs.empty() || std::ranges::any_of(globs, [&](const std::string& g) { return glob_match(g, p.name); });
+  for (const NamedTensor& p : select_by_globs(globs, parameters_, "parameters", "parameter")) {
     const Tensor grad = gradient(p.tensor);
-    if (wanted && grad.defined()) out.push_back({p.name, frozen(grad)});
+    if (grad.defined()) out.push_back({p.name, frozen(grad)});
   }
   return out;
 }

@@ -130,6 +130,10 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   void zero_grad();
   /// Gradients of the parameters that the globs match (all when empty) and that have one; safe to read later.
   std::vector<NamedTensor> read_gradients(const std::vector<std::string>& globs);
+  /// The state dict, or what the globs match of its keys, in its order; safe to read later.
+  StateDict read_state(const std::vector<std::string>& globs) const;
+  /// load_state_dict, all or nothing.
+  LoadStateResult load_state(const LoadStateArgs& args);
 
   /// Counts of hooks, so that reads know when they must take a turn.
   void add_hooks(int delta);
@@ -187,6 +191,8 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   int64_t bytes_of(const Tape& tape) const;
   void drop_tape(Tape& tape);
   BuiltLoss loss_or_default(const v1::LossSpec* spec) const;
+  bool advances_schedule(const StepArgs& args) const;
+  void check_step(const StepArgs& args) const;
   StepResult apply_gradients(const StepArgs& args, std::optional<double> loss, Transaction& transaction);
   bool check_finite(double value, bool is_loss);
   StepResult step_info() const;

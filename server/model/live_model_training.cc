@@ -76,6 +76,18 @@ bool LiveModel::check_finite(double value, bool is_loss) {
   return parts_.on_nonfinite == v1::NON_FINITE_APPLY;
 }
 
+bool LiveModel::advances_schedule(const StepArgs& args) const {
+  return parts_.scheduler && (!parts_.scheduler_by_epoch || args.end_of_epoch);
+}
+
+// What can be wrong with a step before anything is computed.
+void LiveModel::check_step(const StepArgs& args) const {
+  check_version(args.expected_version);
+  check_rate(args.learning_rate);
+  check_clip(args.clip);
+  if (advances_schedule(args)) parts_.scheduler->check_step(args.metric);
+}
+
 StepResult LiveModel::apply_gradients(const StepArgs& args, std::optional<double> loss, Transaction& transaction) {
   const double norm = grad_norm(parameters_, 2);
   if (!check_finite(norm, false)) {
@@ -106,7 +118,7 @@ StepResult LiveModel::apply_gradients(const StepArgs& args, std::optional<double
   if (args.learning_rate) {
     for (size_t g = 0; g < rates.size(); ++g) optimizer.set_learning_rate(g, rates[g]);
   }
-  if (parts_.scheduler && (!parts_.scheduler_by_epoch || args.end_of_epoch)) parts_.scheduler->step(args.metric);
+  if (advances_schedule(args)) parts_.scheduler->step(args.metric);
   ++step_;
   transaction.commit(/*parameters_changed=*/true);
   if (!args.keep_gradients) accumulating_ = false;
@@ -124,9 +136,7 @@ StepResult LiveModel::apply_gradients(const StepArgs& args, std::optional<double
 
 StepResult LiveModel::step(const StepArgs& args) {
   if (!parts_.optimizer) fail_precondition("the model has no optimizer; give one in its definition");
-  check_version(args.expected_version);
-  check_rate(args.learning_rate);
-  check_clip(args.clip);
+  check_step(args);
   Transaction transaction(*this);
   StepResult result = apply_gradients(args, {}, transaction);
   if (!args.keep_gradients) zero_grad();
@@ -137,12 +147,14 @@ StepResult LiveModel::train_step(const TrainStepArgs& args) {
   if (!args.accumulate_only && !parts_.optimizer) {
     fail_precondition("the model has no optimizer; give one in its definition, or set accumulate_only");
   }
-  check_version(args.step.expected_version);
-  check_rate(args.step.learning_rate);
-  check_clip(args.step.clip);
-  if (args.accumulate_only &&
-      (args.step.clip.max_norm || args.step.clip.max_value || args.step.learning_rate || args.step.end_of_epoch)) {
-    fail("accumulate_only: makes no step, so clip, learning_rate and end_of_epoch have no place");
+  const StepArgs& step = args.step;
+  if (!args.accumulate_only) {
+    check_step(step);
+  } else {
+    check_version(step.expected_version);
+    if (step.clip.max_norm || step.clip.max_value || step.learning_rate || step.end_of_epoch || step.metric) {
+      fail("accumulate_only: makes no step, so clip, learning_rate, end_of_epoch and metric have no place");
+    }
   }
   if (!std::isfinite(args.loss_scale)) fail("loss_scale: must be finite, got ", args.loss_scale);
   const BuiltLoss loss_module = loss_or_default(args.loss ? &*args.loss : nullptr);

@@ -11,10 +11,6 @@
 namespace tapewire::rpc {
 namespace {
 
-std::vector<std::string> strings(const google::protobuf::RepeatedPtrField<std::string>& field) {
-  return {field.begin(), field.end()};
-}
-
 ForwardArgs decode(v1::ForwardRequest&& request, const Backend& backend) {
   ForwardArgs args;
   args.max_answer_bytes = backend.max_answer_bytes;
@@ -194,13 +190,7 @@ void AutogradService::bind_gradients() {
             ->submit(
                 call->cancel(),
                 [globs = strings(request.parameters()), chunk_bytes](LiveModel& m) {
-                  auto reader = std::make_shared<codec::ChunkReader>(m.read_gradients(globs), chunk_bytes);
-                  return MessageSource<v1::ReadGradientsResponse>(
-                      [reader]() -> absl::StatusOr<std::optional<v1::ReadGradientsResponse>> {
-                        v1::ReadGradientsResponse out;
-                        if (!reader->next(*out.mutable_chunk())) return std::nullopt;
-                        return std::optional(std::move(out));
-                      });
+                  return chunk_source<v1::ReadGradientsResponse>(m.read_gradients(globs), chunk_bytes);
                 },
                 answer);
       });

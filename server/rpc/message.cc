@@ -65,6 +65,10 @@ v1::Tape encode_tape(const Tape& tape, TapeStore::Clock::time_point expires) {
   return out;
 }
 
+std::vector<std::string> strings(const google::protobuf::RepeatedPtrField<std::string>& field) {
+  return {field.begin(), field.end()};
+}
+
 void refuse_field(bool set, std::string_view path) {
   if (!set) return;
   const absl::Status status = unserved_field(path);

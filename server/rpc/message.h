@@ -1,10 +1,13 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/timestamp.pb.h"
-#include "server/codec/tensor_codec.h"
+#include "server/codec/chunks.h"
 #include "server/model/live_model.h"
 #include "server/rpc/raw_service.h"
 #include "tapewire/v1/autograd_service.pb.h"
@@ -42,6 +45,20 @@ Response once(LiveModel& model, const ChangeId& id, Change&& change) {
   model.once().note(id, method, small ? std::optional(response.SerializeAsString()) : std::nullopt);
   return response;
 }
+
+/// Streams tensors that nobody writes any more, a chunk in each message.
+template <class Response>
+MessageSource<Response> chunk_source(std::vector<NamedTensor> tensors, int64_t chunk_bytes) {
+  return [reader = codec::ChunkReader(std::move(tensors),
+                                      chunk_bytes)]() mutable -> absl::StatusOr<std::optional<Response>> {
+    Response out;
+    if (!reader.next(*out.mutable_chunk())) return std::nullopt;
+    return std::optional(std::move(out));
+  };
+}
+
+/// A list of names or globs.
+std::vector<std::string> strings(const google::protobuf::RepeatedPtrField<std::string>& field);
 
 /// Throws UNIMPLEMENTED when `set`.
 void refuse_field(bool set, std::string_view path);

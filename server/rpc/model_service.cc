@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "server/rpc/message.h"
+#include "server/rpc/state_calls.h"
 #include "tapewire/v1/model_service.pb.h"
 
 namespace tapewire::rpc {
@@ -101,6 +102,19 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
             },
             answer);
       });
+  server_stream<v1::ReadStateRequest, v1::ReadStateResponse>(
+      "ReadState", [this](const Context& call, const auto& request, const auto& answer) {
+        const int64_t chunk_bytes = codec::decode_chunk_bytes(request.chunk_bytes());
+        backend_.models.require(request.name())
+            ->submit(
+                call->cancel(),
+                [keys = strings(request.keys()), chunk_bytes](LiveModel& m) {
+                  return chunk_source<v1::ReadStateResponse>(m.read_state(keys), chunk_bytes);
+                },
+                answer);
+      });
+  client_stream<v1::WriteStateRequest, v1::WriteStateResponse>(
+      "WriteState", [this](const Context& call) { return make_write_state_handler(backend_, call); });
 }
 
 }  // namespace tapewire::rpc

@@ -15,7 +15,6 @@ ClipArgs decode_clip(const v1::Clip& clip) {
 }
 
 TrainStepArgs decode_train_step(v1::TrainStepRequest&& request, const Backend& backend) {
-  refuse_field(request.has_metric(), "metric");
   TrainStepArgs args;
   args.max_answer_bytes = backend.max_answer_bytes;
   args.inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", backend.tensors);
@@ -30,6 +29,7 @@ TrainStepArgs decode_train_step(v1::TrainStepRequest&& request, const Backend& b
   if (request.has_learning_rate()) args.step.learning_rate = request.learning_rate();
   args.step.keep_gradients = true;
   args.step.end_of_epoch = request.end_of_epoch();
+  if (request.has_metric()) args.step.metric = request.metric();
   if (request.has_expected_version()) args.step.expected_version = request.expected_version();
   return args;
 }
@@ -120,12 +120,12 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
 }  // namespace
 
 StepArgs decode_step(const v1::StepRequest& request) {
-  refuse_field(request.has_metric(), "metric");
   StepArgs args;
   if (request.has_learning_rate()) args.learning_rate = request.learning_rate();
   args.clip = decode_clip(request.clip());
   args.keep_gradients = request.keep_gradients();
   args.end_of_epoch = request.end_of_epoch();
+  if (request.has_metric()) args.metric = request.metric();
   if (request.has_expected_version()) args.expected_version = request.expected_version();
   return args;
 }

@@ -209,8 +209,8 @@ TEST_F(ClientTest, ATapeIsWalkedOnceAndReleased) {
 }
 
 TEST_F(ClientTest, GradientsArePutTogetherFromTheirPieces) {
-  server_.set_gradient_chunks({chunk("fc1.weight", {2, 2}, 0, "ab"), chunk("fc1.weight", {2, 2}, 2, "cd"),
-                               chunk("fc1.empty", {0}, 0, ""), chunk("fc1.bias", {1}, 0, "e")});
+  server_.set_chunks({chunk("fc1.weight", {2, 2}, 0, "ab"), chunk("fc1.weight", {2, 2}, 2, "cd"),
+                      chunk("fc1.empty", {0}, 0, ""), chunk("fc1.bias", {1}, 0, "e")});
   const auto gradients = client_.read_gradients("a");
   ASSERT_TRUE(gradients.ok()) << gradients.status();
   ASSERT_EQ(gradients->size(), 3u);
@@ -231,9 +231,61 @@ TEST_F(ClientTest, BrokenGradientStreamsAreDataLoss) {
       {chunk("w", {int64_t{1} << 40, int64_t{1} << 40}, 0, "a")},                   // overflows
   };
   for (const auto& chunks : broken) {
-    server_.set_gradient_chunks(chunks);
+    server_.set_chunks(chunks);
     EXPECT_EQ(client_.read_gradients("a").status().code(), absl::StatusCode::kDataLoss);
   }
+}
+
+TEST_F(ClientTest, AStateIsPutTogetherFromItsPieces) {
+  server_.set_chunks({chunk("w", {4}, 0, "ab"), chunk("w", {4}, 2, "cd"), chunk("b", {1}, 0, "e")});
+  std::vector<int64_t> came;
+  const auto state =
+      client_.read_state("a", {.keys = {}, .progress = [&came](int64_t bytes) { came.push_back(bytes); }});
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->at("w").data(), "abcd");
+  EXPECT_EQ(state->at("b").data(), "e");
+  EXPECT_EQ(came, (std::vector<int64_t>{2, 4, 5}));
+  server_.set_chunks({chunk("w", {4}, 0, "ab")});
+  EXPECT_EQ(client_.read_state("a").status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(ClientTest, AStateGoesInPiecesBehindItsOptions) {
+  constexpr int64_t kPiece = 1 << 20;
+  const std::map<std::string, v1::Tensor> state{
+      {"big", make_tensor<uint8_t>({2 * kPiece + 3}, std::vector<uint8_t>(2 * kPiece + 3, 7))},
+      {"none", make_tensor<float>({0, 2}, std::vector<float>())},
+      {"scalar", make_scalar<float>(1)}};
+  ASSERT_TRUE(client_.write_state("a", state, {.allow_partial = true}).ok());
+  const auto written = server_.written_state();
+  ASSERT_EQ(written.size(), 5u);
+  EXPECT_EQ(written[0].name(), "a");
+  EXPECT_TRUE(written[0].allow_partial());
+  EXPECT_EQ(written[0].call_id().client_id(), client_.client_id());
+  EXPECT_EQ(shape_text_of(written[0].chunk()), "[2097155]");
+  EXPECT_TRUE(written[1].name().empty());
+  EXPECT_EQ(written[1].chunk().offset(), kPiece);
+  EXPECT_EQ(written[2].chunk().data().size(), 3u);
+  EXPECT_EQ(written[3].chunk().name(), "none");
+  EXPECT_EQ(written[4].chunk().name(), "scalar");
+}
+
+TEST_F(ClientTest, AStateWithoutTensorsStillNamesItsModel) {
+  ASSERT_TRUE(client_.write_state("a", std::map<std::string, v1::Tensor>{}).ok());
+  ASSERT_EQ(server_.written_state().size(), 1u);
+  EXPECT_EQ(server_.written_state()[0].name(), "a");
+  EXPECT_FALSE(server_.written_state()[0].has_chunk());
+}
+
+TEST_F(ClientTest, AStateThatCannotBeReadIsNotWritten) {
+  const auto fails = []() -> absl::StatusOr<std::optional<v1::TensorChunk>> { return absl::DataLossError("gone"); };
+  EXPECT_EQ(client_.write_state("a", fails).status(), absl::DataLossError("gone"));
+  EXPECT_TRUE(server_.written_state().empty());
+}
+
+TEST_F(ClientTest, AWriteThatTheServerRefusesSaysWhyAndIsNotRepeated) {
+  server_.fail_next("WriteState", absl::UnavailableError("draining"));
+  EXPECT_EQ(client_.write_state("a", std::map<std::string, v1::Tensor>{}).status(), absl::UnavailableError("draining"));
+  EXPECT_EQ(seen("WriteState").size(), 1u);
 }
 
 TEST_F(ClientTest, EvaluateSendsBatchesUntilThereAreNone) {

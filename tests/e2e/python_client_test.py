@@ -6,8 +6,6 @@ Needs the distribution's python3-grpcio and python3-protobuf, protoc and grpc_py
 import argparse
 import pathlib
 import random
-import re
-import signal
 import struct
 import subprocess
 import sys
@@ -17,6 +15,8 @@ import unittest
 
 import grpc
 from google.protobuf import descriptor_pb2, text_format
+
+from tapewired import Server
 
 OPTIONS = None  # the command line's
 PROTOS = "call definition tensor model_service autograd_service hook_service server_service".split()
@@ -35,34 +35,6 @@ def generate_stubs(folder):
     sys.path.insert(0, folder)
 
 
-class Server:
-    """A tapewired of the test's own, on free ports."""
-
-    def __init__(self):
-        self.process = subprocess.Popen(
-            [OPTIONS.server, "--grpc_address=127.0.0.1:0", "--http_address=127.0.0.1:0"],
-            stdout=subprocess.PIPE, text=True)
-        killer = threading.Timer(60, self.process.kill)  # a server that never gets ready must not hang the test
-        killer.start()
-        line = self.process.stdout.readline()
-        killer.cancel()
-        match = re.match(r"tapewired ready grpc=(\S+) http=(\S+)", line)
-        if not match:
-            self.process.kill()
-            raise RuntimeError(f"tapewired did not get ready: {line!r}")
-        self.address = match.group(1)
-
-    def stop(self):
-        """Its exit code after SIGTERM."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            code = self.process.wait(timeout=60)
-        finally:
-            self.process.kill()
-            self.process.stdout.close()
-        return code
-
-
 def setUpModule():
     global SERVER, CHANNEL, FOLDER
     global definition, tensors, models_pb, autograd_pb, hooks_pb, reflection_pb
@@ -76,7 +48,7 @@ def setUpModule():
     import reflection_pb2_grpc
     definition, tensors, reflection_pb = definition_pb2, tensor_pb2, reflection_pb2
     models_pb, autograd_pb, hooks_pb = model_service_pb2, autograd_service_pb2, hook_service_pb2
-    SERVER = Server()
+    SERVER = Server(OPTIONS.server)
     CHANNEL = grpc.insecure_channel(SERVER.address)
     models = model_service_pb2_grpc.ModelServiceStub(CHANNEL)
     autograd = autograd_service_pb2_grpc.AutogradServiceStub(CHANNEL)

@@ -1,5 +1,7 @@
 #include "core/kernels/optim.h"
 
+#include "core/kernels/optim_adaptive.h"
+#include "core/kernels/optim_moments.h"
 #include "tests/kernels/support.h"
 
 // Expected values: three steps of torch.optim (PyTorch 1.13.1) in float64 with the gradients below.
@@ -58,6 +60,35 @@ TEST(Adam, AgreesWithPyTorch) {
              {0x1.1a8e7b10269cap-2, -0x1.06104f9de978bp+0, 0x1.c57d00913ac44p+0});
   check_adam({.lr = 0.1, .weight_decay = 0.05, .decoupled = true, .maximize = true}, false,
              {0x1.6d87119fc16e4p-1, -0x1.73e5ef6cff06bp+0, 0x1.18842af869056p+1});
+}
+
+// The other rules are compared with PyTorch over 1,000 steps in tests/optim; here, that any layout gives the same.
+template <class Step>
+void expect_layouts_do_not_matter(const Step& step) {
+  const std::vector<Tensor> params = layouts(start());
+  for (const Tensor& param : params) {
+    const std::vector<Tensor> states{Tensor::full({3}, 0.5, DType::kFloat64), Tensor::full({3}, 0.25, DType::kFloat64),
+                                     layouts(Tensor::full({3}, 0.125, DType::kFloat64))[1]};
+    for (int k = 0; k < 3; ++k) step(param, gradient(k), states);
+  }
+  EXPECT_NE(params[0].to_vector<double>(), start().to_vector<double>());
+  for (const Tensor& param : params) EXPECT_EQ(param.to_vector<double>(), params[0].to_vector<double>());
+}
+
+TEST(Optim, LayoutsDoNotMatter) {
+  using States = std::vector<Tensor>;
+  expect_layouts_do_not_matter(
+      [](const Tensor& p, const Tensor& g, const States& s) { adamax_step(p, g, s[0], s[2], {}); });
+  expect_layouts_do_not_matter(
+      [](const Tensor& p, const Tensor& g, const States& s) { nadam_step(p, g, s[0], s[2], 0.004, 0.5, {}); });
+  expect_layouts_do_not_matter(
+      [](const Tensor& p, const Tensor& g, const States& s) { radam_step(p, g, s[0], s[2], {.step = 100}); });
+  expect_layouts_do_not_matter([](const Tensor& p, const Tensor& g, const States& s) { adagrad_step(p, g, s[2], {}); });
+  expect_layouts_do_not_matter(
+      [](const Tensor& p, const Tensor& g, const States& s) { adadelta_step(p, g, s[0], s[2], {}); });
+  expect_layouts_do_not_matter([](const Tensor& p, const Tensor& g, const States& s) {
+    rmsprop_step(p, g, s[0], s[2], s[1], {.momentum = 0.5});
+  });
 }
 
 TEST(Optim, LeavesASharedBuffersOtherOwnerAlone) {

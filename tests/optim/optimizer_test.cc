@@ -1,5 +1,6 @@
 #include "core/optim/optimizer.h"
 
+#include <cmath>
 #include <limits>
 
 #include "core/autograd/engine.h"
@@ -7,7 +8,11 @@
 #include "core/nn/linear.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/reduction.h"
+#include "core/optim/adadelta.h"
+#include "core/optim/adagrad.h"
 #include "core/optim/adam.h"
+#include "core/optim/nadam.h"
+#include "core/optim/rmsprop.h"
 #include "core/optim/sgd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -109,7 +114,10 @@ TEST(OptimizerTest, GroupsHaveRatesOfTheirOwn) {
   sgd.set_learning_rate(0.25);
   EXPECT_EQ(sgd.learning_rate(0), 0.25);
   EXPECT_EQ(sgd.learning_rate(1), 0.25);
-  EXPECT_EQ(sgd.initial_learning_rate(1), 0.2);
+  EXPECT_EQ(sgd.initial_learning_rate(1), 0.25);
+  sgd.begin_schedules();
+  sgd.set_learning_rate(0.5);
+  EXPECT_EQ(sgd.initial_learning_rate(1), 0.25);
   EXPECT_THAT(sgd.parameters(), testing::SizeIs(2));
 }
 
@@ -151,6 +159,18 @@ TEST(OptimizerTest, RefusesOptionsWithPyTorchsWords) {
   EXPECT_EQ(error_of([] { AdamW({parameter("a", {1})}, {.weight_decay = -1}); }), "Invalid weight_decay value: -1.0");
 }
 
+TEST(OptimizerTest, RefusesOptionsOfTheOthersToo) {
+  const auto rmsprop = [](RMSpropOptions o) { return error_of([&] { RMSprop({parameter("a", {1})}, o); }); };
+  EXPECT_EQ(rmsprop({.alpha = -1}), "Invalid alpha value: -1.0");
+  EXPECT_EQ(rmsprop({.momentum = kNan}), "Invalid momentum value: nan");
+  const auto adagrad = [](AdagradOptions o) { return error_of([&] { Adagrad({parameter("a", {1})}, o); }); };
+  EXPECT_EQ(adagrad({.lr_decay = -1}), "Invalid lr_decay value: -1.0");
+  EXPECT_EQ(adagrad({.initial_accumulator_value = -1}), "Invalid initial_accumulator_value value: -1.0");
+  EXPECT_EQ(error_of([] { Adadelta({parameter("a", {1})}, {.rho = 1.5}); }), "Invalid rho value: 1.5");
+  EXPECT_EQ(error_of([] { NAdam({parameter("a", {1})}, {.momentum_decay = -1}); }),
+            "Invalid momentum_decay value: -1.0");
+}
+
 TEST(OptimizerTest, StateIsNamedByParameter) {
   const NamedTensor a = parameter("fc.weight", {1});
   const NamedTensor b = parameter("fc.bias", {1});
@@ -162,8 +182,8 @@ TEST(OptimizerTest, StateIsNamedByParameter) {
   EXPECT_EQ(state.tensors[0].name, "fc.weight.exp_avg");
   EXPECT_EQ(state.tensors[1].name, "fc.weight.exp_avg_sq");
   EXPECT_NEAR(state.tensors[0].tensor.item<double>(), 0.2, 1e-15);
-  EXPECT_THAT(state.numbers, ElementsAre(testing::Pair("fc.weight.step", 1), testing::Pair("group0.initial_lr", 0.5),
-                                         testing::Pair("group0.lr", 0.5)));
+  EXPECT_THAT(state.numbers, ElementsAre(testing::Pair("fc.weight.step", 1), testing::Pair("group0.beta1", 0.9),
+                                         testing::Pair("group0.initial_lr", 0.5), testing::Pair("group0.lr", 0.5)));
 }
 
 TEST(OptimizerTest, LoadStateDictNamesEveryFaultAndChangesNothing) {
@@ -180,6 +200,7 @@ TEST(OptimizerTest, LoadStateDictNamesEveryFaultAndChangesNothing) {
             "\n\tmissing 'group0.initial_lr'"
             "\n\tsize mismatch for a.exp_avg: got [3], the parameter has [2]"
             "\n\tmissing 'a.exp_avg_sq'"
+            "\n\tmissing 'group0.beta1'"
             "\n\tunexpected 'b.exp_avg'"
             "\n\tunexpected 'group1.lr'");
   EXPECT_EQ(adam.state_dict().tensors[0].tensor.data<double>()[0], before);
@@ -188,6 +209,95 @@ TEST(OptimizerTest, LoadStateDictNamesEveryFaultAndChangesNothing) {
   fraction.numbers["a.step"] = 1.5;
   EXPECT_THAT(error_of([&] { adam.load_state_dict(fraction); }),
               HasSubstr("'a.step' must be a count of steps, got 1.5"));
+}
+
+TEST(OptimizerTest, LoadStateDictRefusesNumbersThatCannotBe) {
+  const NamedTensor a = parameter("a", {1});
+  NAdam nadam({a}, {});
+  give_gradient(a, {1});
+  nadam.step();
+  const OptimizerState good = nadam.state_dict();
+  const auto fault = [&](const std::string& key, double value) {
+    OptimizerState bad = good;
+    bad.numbers[key] = value;
+    return error_of([&] { nadam.load_state_dict(bad); });
+  };
+  EXPECT_THAT(fault("group0.lr", kNan), HasSubstr("'group0.lr': Invalid learning rate: nan"));
+  EXPECT_THAT(fault("group0.beta1", 1), HasSubstr("'group0.beta1': Invalid beta parameter at index 0: 1.0"));
+  EXPECT_THAT(fault("a.mu_product", kNan), HasSubstr("'a.mu_product' must be finite, got nan"));
+  EXPECT_THAT(fault("a.step", 1e300), HasSubstr("'a.step' must be a count of steps, got 1e+300"));
+  EXPECT_EQ(nadam.state_dict().numbers, good.numbers);
+  nadam.load_state_dict(good);
+}
+
+TEST(OptimizerTest, StepsOnFromAHugeCount) {
+  for (const OptimizerDef* def : all_optimizers()) {
+    const NamedTensor a = parameter("a", {1});
+    std::vector<std::string> faults;
+    const auto optimizer = def->make({{{a}, {}}}, {}, faults);
+    give_gradient(a, {1});
+    optimizer->step();
+    OptimizerState state = optimizer->state_dict();
+    state.numbers["a.step"] = 1e15;
+    optimizer->load_state_dict(state);
+    optimizer->step();
+    EXPECT_TRUE(std::isfinite(a.tensor.item<double>())) << def->name;
+    EXPECT_EQ(optimizer->state_dict().numbers.at("a.step"), 1e15 + 1) << def->name;
+  }
+}
+
+TEST(OptimizerTest, AddsAParameterGroup) {
+  const NamedTensor a = parameter("a", {1});
+  const NamedTensor b = parameter("b", {1});
+  SGD sgd({a}, {.lr = 0.5});
+  sgd.add_param_group({{b}, {.lr = 0.25}});
+  give_gradient(a, {1});
+  give_gradient(b, {1});
+  sgd.step();
+  EXPECT_EQ(a.tensor.item<double>(), 0.5);
+  EXPECT_EQ(b.tensor.item<double>(), 0.75);
+}
+
+TEST(OptimizerTest, AGroupThatCannotBeAddedChangesNothing) {
+  const NamedTensor a = parameter("a", {1});
+  SGD sgd({a}, {});
+  EXPECT_EQ(error_of([&] { sgd.add_param_group({{a}, {}}); }),
+            "some parameters appear in more than one parameter group: 'a'");
+  EXPECT_EQ(error_of([&] { sgd.add_param_group({{parameter("b", {1})}, {.lr = kNan}}); }),
+            "Invalid learning rate: nan");
+  EXPECT_EQ(sgd.group_count(), 1u);
+}
+
+TEST(OptimizerTest, MomentumIsSetAsTheOptionsAllow) {
+  SGD sgd({parameter("a", {1})}, {.momentum = 0.9, .nesterov = true});
+  sgd.set_momentum(0, 0.5);
+  EXPECT_EQ(sgd.options().momentum, 0.5);
+  EXPECT_EQ(error_of([&] { sgd.set_momentum(0, 0); }), "Nesterov momentum requires a momentum and zero dampening");
+  EXPECT_EQ(sgd.momentum(), 0.5);
+  Adam adam({parameter("a", {1})}, {});
+  adam.set_momentum(0, 0.8);
+  EXPECT_EQ(adam.options().betas[0], 0.8);
+  EXPECT_EQ(error_of([&] { adam.set_momentum(0, 1); }), "Invalid beta parameter at index 0: 1.0");
+  Adagrad adagrad({parameter("a", {1})}, {});
+  EXPECT_EQ(adagrad.momentum(), std::nullopt);
+  EXPECT_EQ(error_of([&] { adagrad.set_momentum(0, 0.5); }), "Adagrad: has no momentum to set");
+}
+
+TEST(OptimizerTest, AMomentumThatRestsKeepsItsBuffer) {
+  const NamedTensor a = parameter("a", {0});
+  SGD sgd({a}, {.lr = 1, .momentum = 0.5});
+  const auto step = [&](double momentum) {
+    sgd.set_momentum(0, momentum);
+    give_gradient(a, {1});
+    sgd.step();
+    return a.tensor.item<double>();
+  };
+  EXPECT_EQ(step(0.5), -1);
+  EXPECT_EQ(step(0), -2);
+  const OptimizerState state = sgd.state_dict();
+  EXPECT_THAT(state.tensors, testing::SizeIs(1));
+  sgd.load_state_dict(state);
+  EXPECT_EQ(step(0.5), -3.5);
 }
 
 TEST(OptimizerTest, StateFollowsTheParametersDtype) {

@@ -1,7 +1,10 @@
 #include "tests/optim/trajectories.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include "core/optim/decay_schedules.h"
 #include "core/optim/optimizer.h"
-#include "core/optim/scheduler.h"
 #include "gtest/gtest.h"
 #include "tests/optim/support.h"
 
@@ -29,11 +32,11 @@ class Problem {
       for (int64_t i = 0; i < 4; ++i) {
         const T c = static_cast<T>(i + 1) / 2;
         const T t = static_cast<T>(i - 2) / 8;
-        grad.mutable_data<T>()[i] = 2 * c * (p_.tensor.data<T>()[i] - t);
+        grad.mutable_data<T>()[i] = 2 * c * (p_.tensor.data<T>()[i] - t) + noise<T>(step, i);
       }
       set_gradient(p_.tensor, grad);
-      set_gradient(q_.tensor,
-                   step % 3 == 2 ? Tensor() : Tensor::full({1}, double{q_.tensor.data<T>()[0] - 1}, grad.dtype()));
+      const T slope = q_.tensor.data<T>()[0] - 1 + noise<T>(step, 0);
+      set_gradient(q_.tensor, step % 3 == 2 ? Tensor() : Tensor::full({1}, double{slope}, grad.dtype()));
     });
   }
 
@@ -44,6 +47,11 @@ class Problem {
   }
 
  private:
+  template <class T>
+  static T noise(int step, int64_t i) {
+    return (static_cast<T>((37 * step + 11 * i) % 64) - T{31.5}) / 64;
+  }
+
   NamedTensor p_;
   NamedTensor q_;
 };
@@ -61,7 +69,7 @@ TEST_P(TrajectoryTest, FollowsPyTorch) {
   const Trajectory& t = GetParam();
   const Problem problem;
   const auto optimizer = make(t, problem);
-  StepLR schedule(*optimizer, {.step_size = 15, .gamma = 0.5});
+  StepLR schedule(*optimizer, {.step_size = 200, .gamma = 0.7});
   size_t shown = 0;
   for (int step = 0; step < kTrajectorySteps.back(); ++step) {
     problem.differentiate(step);
@@ -70,7 +78,8 @@ TEST_P(TrajectoryTest, FollowsPyTorch) {
     if (step + 1 != kTrajectorySteps[shown]) continue;
     const std::vector<double> values = problem.values();
     for (size_t i = 0; i < values.size(); ++i) {
-      EXPECT_NEAR(values[i], t.parameters[shown][i], 1e-12) << "step " << step + 1 << ", element " << i;
+      const double want = t.parameters[shown][i];
+      EXPECT_NEAR(values[i], want, 1e-12 * std::max(1.0, std::abs(want))) << "step " << step + 1 << ", element " << i;
     }
     ++shown;
   }
@@ -81,12 +90,17 @@ TEST_P(TrajectoryTest, FollowsPyTorchInFloat32) {
   const Trajectory& t = GetParam();
   const Problem problem(DType::kFloat32);
   const auto optimizer = make(t, problem);
-  for (int step = 0; step < 10; ++step) {
+  StepLR schedule(*optimizer, {.step_size = 200, .gamma = 0.7});
+  for (int step = 0; step < kTrajectorySteps.back(); ++step) {
     problem.differentiate(step);
     optimizer->step();
+    schedule.step();
   }
   const std::vector<double> values = problem.values();
-  for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(values[i], t.parameters[3][i], 2e-6) << "element " << i;
+  for (size_t i = 0; i < values.size(); ++i) {
+    // A thousand steps of rounding, which PyTorch does in another order.
+    EXPECT_NEAR(values[i], t.in_float32[i], 1e-5 * std::max(1.0, std::abs(t.in_float32[i]))) << "element " << i;
+  }
 }
 
 TEST_P(TrajectoryTest, ResumesExactlyFromItsState) {
@@ -102,8 +116,8 @@ TEST_P(TrajectoryTest, ResumesExactlyFromItsState) {
       const OptimizerState state = second->state_dict();
       const SchedulerState at = resumed->state_dict();
       std::unique_ptr<Optimizer> next = make(t, stopped);
-      next->load_state_dict(state);
       resumed = std::make_unique<StepLR>(*next, StepLROptions{.step_size = 4, .gamma = 0.5});
+      next->load_state_dict(state);
       resumed->load_state_dict(at);
       second = std::move(next);
     }

@@ -70,6 +70,8 @@ class FakeServer::Services : public v1::ModelService::Service,
   std::map<std::string, std::pair<absl::Status, int>> failures;
   std::map<std::string, absl::Duration> delays;
   std::vector<v1::TensorChunk> chunks;
+  std::vector<v1::WriteStateRequest> written;
+  v1::WriteStateResponse write_state_response;
   std::vector<SeenCall> seen;
   bool held = false;
   int64_t read_ahead = 1;
@@ -107,6 +109,20 @@ class FakeServer::Services : public v1::ModelService::Service,
       changed.notify_all();
     }
     return enter(method);
+  }
+
+  template <class Response>
+  void send_chunks(grpc::ServerWriter<Response>& writer) {
+    std::vector<v1::TensorChunk> sent;
+    {
+      const std::lock_guard lock(mutex);
+      sent = chunks;
+    }
+    for (const auto& chunk : sent) {
+      Response response;
+      *response.mutable_chunk() = chunk;
+      writer.Write(response);
+    }
   }
 
   grpc::Status CreateModel(grpc::ServerContext* /*context*/, const v1::CreateModelRequest* request,
@@ -166,6 +182,29 @@ class FakeServer::Services : public v1::ModelService::Service,
     return grpc::Status::OK;
   }
 
+  grpc::Status ReadState(grpc::ServerContext* /*context*/, const v1::ReadStateRequest* /*request*/,
+                         grpc::ServerWriter<v1::ReadStateResponse>* writer) override {
+    if (auto status = enter("ReadState"); !status.ok()) return status;
+    send_chunks(*writer);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status WriteState(grpc::ServerContext* context, grpc::ServerReader<v1::WriteStateRequest>* reader,
+                          v1::WriteStateResponse* response) override {
+    std::vector<v1::WriteStateRequest> came;
+    for (v1::WriteStateRequest request; reader->Read(&request);) {
+      if (came.empty()) {
+        if (auto status = change("WriteState", request); !status.ok()) return status;
+      }
+      came.push_back(request);
+    }
+    if (context->IsCancelled()) return grpc::Status::CANCELLED;
+    const std::lock_guard lock(mutex);
+    written = std::move(came);
+    *response = write_state_response;
+    return grpc::Status::OK;
+  }
+
   grpc::Status SetTraining(grpc::ServerContext* /*context*/, const v1::SetTrainingRequest* request,
                            v1::SetTrainingResponse* /*response*/) override {
     return change("SetTraining", *request);
@@ -211,16 +250,7 @@ class FakeServer::Services : public v1::ModelService::Service,
   grpc::Status ReadGradients(grpc::ServerContext* /*context*/, const v1::ReadGradientsRequest* /*request*/,
                              grpc::ServerWriter<v1::ReadGradientsResponse>* writer) override {
     if (auto status = enter("ReadGradients"); !status.ok()) return status;
-    std::vector<v1::TensorChunk> sent;
-    {
-      const std::lock_guard lock(mutex);
-      sent = chunks;
-    }
-    for (const auto& chunk : sent) {
-      v1::ReadGradientsResponse response;
-      *response.mutable_chunk() = chunk;
-      writer->Write(response);
-    }
+    send_chunks(*writer);
     return grpc::Status::OK;
   }
 
@@ -435,9 +465,19 @@ void FakeServer::delay(const std::string& method, absl::Duration time) {
   services_->delays[method] = time;
 }
 
-void FakeServer::set_gradient_chunks(std::vector<v1::TensorChunk> chunks) {
+void FakeServer::set_chunks(std::vector<v1::TensorChunk> chunks) {
   const std::lock_guard lock(services_->mutex);
   services_->chunks = std::move(chunks);
+}
+
+std::vector<v1::WriteStateRequest> FakeServer::written_state() const {
+  const std::lock_guard lock(services_->mutex);
+  return services_->written;
+}
+
+void FakeServer::set_write_state_response(const v1::WriteStateResponse& response) {
+  const std::lock_guard lock(services_->mutex);
+  services_->write_state_response = response;
 }
 
 void FakeServer::hold_train_answers(int64_t count) {

@@ -43,8 +43,12 @@ class FakeServer {
   void fail_next(const std::string& method, const absl::Status& status, int times = 1);
   /// `method` takes this long before it answers.
   void delay(const std::string& method, absl::Duration time);
-  /// What ReadGradients streams.
-  void set_gradient_chunks(std::vector<v1::TensorChunk> chunks);
+  /// What ReadGradients and ReadState stream.
+  void set_chunks(std::vector<v1::TensorChunk> chunks);
+  /// The messages of the last WriteState that ended.
+  std::vector<v1::WriteStateRequest> written_state() const;
+  /// What WriteState answers.
+  void set_write_state_response(const v1::WriteStateResponse& response);
 
   /// Train streams read this many steps before they answer, and then wait for release_train_answers.
   void hold_train_answers(int64_t count);
