@@ -22,7 +22,7 @@ Args call(std::initializer_list<Value> positional, std::vector<std::pair<std::st
   return args;
 }
 
-std::vector<std::string> keys_of(const Module& module) {
+std::vector<std::string> keys_of(Module&& module) {
   std::vector<std::string> out;
   for (const NamedTensor& p : module.state_dict()) out.push_back(p.name);
   return out;
