@@ -18,7 +18,7 @@ struct LinearOptions {
 
 /// x [*, in_features] -> [*, out_features]: x weight^T + bias, weight [out_features, in_features]. Both start as
 /// U(-1/sqrt(in_features), 1/sqrt(in_features)). torch.nn.Linear.
-class Linear final : public TensorModule {
+class Linear : public TensorModule {
  public:
   using Options = LinearOptions;
   static constexpr auto kName = "Linear";

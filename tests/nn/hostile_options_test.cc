@@ -73,6 +73,26 @@ TEST_P(HostileOptionsTest, AreRefusedOrDoNoHarm) {
 INSTANTIATE_TEST_SUITE_P(Layers, HostileOptionsTest, testing::ValuesIn(layer_cases()),
                          [](const auto& test) { return test.param.name; });
 
+std::vector<LayerCase> sequence_layers() {
+  const AttributeMap recurrent{{"input_size", 3}, {"hidden_size", 4}};
+  const AttributeMap layer{{"d_model", 4}, {"nhead", 2}, {"dim_feedforward", 6}};
+  AttributeMap stack = layer;
+  stack["num_layers"] = 2;
+  std::vector<LayerCase> out;
+  for (const char* type : {"RNN", "LSTM", "GRU"}) out.push_back({type, type, recurrent, {{5, 2, 3}}});
+  for (const char* type : {"RNNCell", "LSTMCell", "GRUCell"}) out.push_back({type, type, recurrent, {{2, 3}}});
+  out.push_back(
+      {"Attention", "MultiheadAttention", {{"embed_dim", 4}, {"num_heads", 2}}, {{3, 2, 4}, {5, 2, 4}, {5, 2, 4}}});
+  out.push_back({"EncoderLayer", "TransformerEncoderLayer", layer, {{3, 2, 4}}});
+  out.push_back({"DecoderLayer", "TransformerDecoderLayer", layer, {{3, 2, 4}, {5, 2, 4}}});
+  out.push_back({"Encoder", "TransformerEncoder", stack, {{3, 2, 4}}});
+  out.push_back({"Decoder", "TransformerDecoder", stack, {{3, 2, 4}, {5, 2, 4}}});
+  out.push_back({"Transformer", "Transformer", layer, {{3, 2, 4}, {5, 2, 4}}});
+  return out;
+}
+INSTANTIATE_TEST_SUITE_P(Sequences, HostileOptionsTest, testing::ValuesIn(sequence_layers()),
+                         [](const auto& test) { return test.param.name; });
+
 struct BadOption {
   const char* type;
   AttributeMap attributes;

@@ -22,7 +22,7 @@ TEST(BilinearTest, StartsWithPyTorchsBits) {
   // What torch_init.h draws before it.
   init::normal_(Tensor::empty({3, 4}));
   init::normal_(Tensor::empty({3, 5}));
-  const Bilinear bilinear({.in1_features = 3, .in2_features = 2, .out_features = 2});
+  Bilinear bilinear({.in1_features = 3, .in2_features = 2, .out_features = 2});
   std::vector<float> values = bilinear.weight().to_vector<float>();
   for (const float v : bilinear.bias().to_vector<float>()) values.push_back(v);
   EXPECT_EQ(values, torch_values::kBilinear);
@@ -46,7 +46,7 @@ TEST(BilinearTest, IsABilinearFormPlusBias) {
 }
 
 TEST(BilinearTest, PrintsAsInPyTorchWithoutBias) {
-  const Bilinear bilinear({.in1_features = 2, .in2_features = 3, .out_features = 4, .bias = false});
+  Bilinear bilinear({.in1_features = 2, .in2_features = 3, .out_features = 4, .bias = false});
   EXPECT_EQ(bilinear.repr(), "Bilinear(in1_features=2, in2_features=3, out_features=4, bias=False)");
   EXPECT_EQ(bilinear.state_dict().size(), 1u);
 }
