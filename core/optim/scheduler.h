@@ -91,7 +91,7 @@ struct SchedulerDef {
   bool combines = false;  // is made of other schedules
   std::vector<AttributeInfo> (*attributes)() = nullptr;
   /// Adds one line to `faults` for each bad attribute and then gives nullptr. Throws Error for values out of range.
-  std::unique_ptr<Scheduler> (*make)(Optimizer& optimizer, Schedulers members, const AttributeMap& attributes,
+  std::unique_ptr<Scheduler> (*make)(Optimizer& optimizer, Schedulers&& members, const AttributeMap& attributes,
                                      std::vector<std::string>& faults) = nullptr;
 };
 
@@ -136,7 +136,7 @@ SchedulerDef scheduler_def() {
   def.doc = T::kDoc;
   def.combines = kCombines;
   def.attributes = &attribute_infos<typename T::Options>;
-  def.make = [](Optimizer& optimizer, [[maybe_unused]] Schedulers members, const AttributeMap& attributes,
+  def.make = [](Optimizer& optimizer, [[maybe_unused]] Schedulers&& members, const AttributeMap& attributes,
                 std::vector<std::string>& faults) -> std::unique_ptr<Scheduler> {
     typename T::Options options{};
     const size_t before = faults.size();
