@@ -5,6 +5,7 @@
 
 #include "server/codec/tensor_codec.h"
 #include "tests/conformance/case_suite.h"
+#include "tests/conformance/definition.h"
 #include "tests/conformance/replay.h"
 #include "tests/e2e/server_fixture.h"
 
@@ -29,16 +30,6 @@ class WireConformance : public CaseTest {
   void TearDown() override { static_cast<void>(client().delete_model(kModel)); }
 
   static const client::Client& client() { return wire_->client; }
-
-  static v1::ModelSpec definition() {
-    v1::ModelSpec spec;
-    v1::ModuleSpec& root = *spec.add_modules();
-    root.set_type("Graph");
-    for (const v1::NamedTensor& input : sample().inputs()) root.mutable_forward()->add_inputs()->set_name(input.name());
-    *root.mutable_forward()->add_calls() = sample().call();
-    root.mutable_forward()->add_outputs(sample().call().results(0));
-    return spec;
-  }
 
   static v1::ForwardRequest forward_request() {
     v1::ForwardRequest request;
@@ -84,7 +75,7 @@ class WireConformance : public CaseTest {
 };
 
 TEST_P(WireConformance, GivesWhatPyTorchGives) {
-  const auto created = client().create_model(kModel, definition());
+  const auto created = client().create_model(kModel, definition_of(sample()));
   if (sample().fails() && !created.ok()) {
     EXPECT_EQ(created.status().code(), absl::StatusCode::kInvalidArgument) << created.status();
     return;
@@ -117,7 +108,7 @@ TEST_P(WireConformance, GivesWhatPyTorchGives) {
   EXPECT_EQ(difference(sample(), replayed, Precision::kAsRecorded), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Database, WireConformance, testing::ValuesIn(case_parameters()), case_test_name);
+INSTANTIATE_TEST_SUITE_P(Database, WireConformance, testing::ValuesIn(call_cases()), case_test_name);
 
 }  // namespace
 }  // namespace tapewire::conformance
