@@ -22,10 +22,13 @@ from recording import (INPUT_BITS, ROOT, SEED, CallWriter, Once, Unsupported, di
 
 import torch
 
+from generate import Generator as OperatorGenerator
 from module_errors import errors
+from module_functions import function_sample, is_function
 from module_initials import initial_modules
 from module_names import reason_for, write_spec
 from module_samples import constructor_arguments, database_samples, test_samples
+from names import catalogue_name, reason_for as operator_reason_for
 from page import Rows, write_section
 
 PATH = "module"  # of what the call calls
@@ -76,6 +79,7 @@ class Generator:
     def __init__(self, case_pb, pb):
         self.case_pb = case_pb
         self.pb = pb
+        self.operators = OperatorGenerator(case_pb, pb)
         self.cases = []
         self.rows = Rows()
 
@@ -84,16 +88,16 @@ class Generator:
             for sample in samples:
                 self.add(cls, self.case, sample)
         for sample in test_samples():
-            self.add(type(sample.module), self.case, sample)
+            if is_function(sample.module):
+                self.add_function(sample)
+            else:
+                self.add(type(sample.module), self.case, sample)
         for error in errors():
             self.add(error.cls, self.error_case, error)
         for label, cls, attributes, module in initial_modules():
             self.add(cls, self.initial_case, label, cls, attributes, module)
 
     def add(self, cls, make, *args):
-        if not cls.__module__.startswith("torch.nn.modules"):
-            self.rows.leave("functions of torch.nn.functional", "tests of functions, which are covered as operators")
-            return
         name = f"nn.{cls.__name__}"
         row = self.rows.start(name)
         row["reason"] = reason_for(cls)
@@ -104,6 +108,19 @@ class Generator:
             row["cases"] += 1
         except Unsupported as e:
             self.rows.leave(name, e)
+
+    def add_function(self, sample):
+        try:
+            op, called = function_sample(sample)
+            target = catalogue_name(op)
+            row = self.rows.start(op.name)
+            if target is None:
+                row["reason"] = operator_reason_for(op)
+                return
+            self.cases.append(self.operators.case(op, target, called, f"float64_{sample.label}"))
+            row["cases"] += 1
+        except Unsupported as e:
+            self.rows.leave(op.name, e)
 
     def start(self, name, label, cls, attributes):
         case = self.case_pb.Case(name=name, sample=label)

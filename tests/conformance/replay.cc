@@ -14,8 +14,6 @@
 namespace tapewire::conformance {
 namespace {
 
-Tensor decode(const v1::Tensor& proto) { return codec::decode_tensor(v1::Tensor(proto), "case", {}); }
-
 const Tensor& find(const std::vector<NamedTensor>& tensors, const std::string& name) {
   const auto found = std::ranges::find(tensors, name, &NamedTensor::name);
   if (found == tensors.end()) fail("the model has no ", quoted(name));
@@ -25,9 +23,7 @@ const Tensor& find(const std::vector<NamedTensor>& tensors, const std::string& n
 std::shared_ptr<Module> build_in(const Case& c, Precision precision) {
   const std::shared_ptr<Module> root = build_modules(definition_of(c), {});
   if (precision == Precision::kAsRecorded) root->to(DType::kFloat64);
-  StateDict state;
-  for (const v1::NamedTensor& entry : c.state()) state.push_back({entry.name(), decode(entry.tensor())});
-  if (!state.empty()) root->load_state_dict(state);
+  if (c.state_size() > 0) root->load_state_dict(tensors_of(c.state(), precision));
   root->train(!c.evaluating());
   return root;
 }
@@ -61,20 +57,22 @@ Tensor cotangent(int order, size_t index, const Tensor& like) {
   return out;
 }
 
-std::vector<NamedTensor> inputs_of(const Case& c, Precision precision) {
+Tensor tensor_of(const v1::Tensor& proto, Precision precision) {
+  const Tensor x = codec::decode_tensor(v1::Tensor(proto), "case", {});
+  return precision == Precision::kFloat32 && x.dtype() == DType::kFloat64 ? to(x, DType::kFloat32) : x;
+}
+
+std::vector<NamedTensor> tensors_of(const google::protobuf::RepeatedPtrField<v1::NamedTensor>& protos,
+                                    Precision precision) {
   std::vector<NamedTensor> out;
-  for (const v1::NamedTensor& input : c.inputs()) {
-    Tensor x = decode(input.tensor());
-    if (precision == Precision::kFloat32 && x.dtype() == DType::kFloat64) x = to(x, DType::kFloat32);
-    out.push_back({input.name(), std::move(x)});
-  }
+  for (const v1::NamedTensor& proto : protos) out.push_back({proto.name(), tensor_of(proto.tensor(), precision)});
   return out;
 }
 
 Replayed replay(const Case& c, Precision precision) {
   const std::shared_ptr<Module> root = build_in(c, precision);
   if (!c.has_call()) return {};
-  std::vector<NamedTensor> leaves = inputs_of(c, precision);
+  std::vector<NamedTensor> leaves = tensors_of(c.inputs(), precision);
   Args args;
   for (const NamedTensor& input : leaves) {
     if (std::ranges::find(c.grads(), input.name, &Result::name) != c.grads().end()) set_requires_grad(input.tensor);
