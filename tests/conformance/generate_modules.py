@@ -32,6 +32,7 @@ from names import catalogue_name, reason_for as operator_reason_for
 from page import Rows, write_section
 
 PATH = "module"  # of what the call calls
+MOST_ELEMENTS = 20_000  # of an input: the file is to stay small
 
 
 def is_loss(module):
@@ -142,6 +143,9 @@ class Generator:
         case = self.start(name, sample.label, type(module), constructor_arguments(module))
         case.evaluating = not sample.training
         inputs = self.write_call(case, sample.args, sample.kwargs)
+        for _, tensor, _ in inputs:
+            if tensor.numel() > MOST_ELEMENTS:
+                raise Unsupported(f"an input of {tensor.numel()} elements, too large for the file")
         spread_out(module)
         if not is_loss(module):  # a loss has its weights from its constructor
             self.write_state(case.state, module)

@@ -14,7 +14,6 @@ REASONS = [
     (r"^Lazy", "a definition says its shapes"),
     (r"^Fractional", "pooling by random windows is not in the catalogue"),
     (r"^EmbeddingBag", "bags of indices are not in the catalogue"),
-    (r"^Adaptive(Log|Max|Avg).*3d$|^.*3d$", "not in the catalogue"),
 ]
 
 DEPRECATED = ("size_average", "reduce")
@@ -60,6 +59,8 @@ def write_spec(pb, cls, arguments, spec):
             continue
         if name not in known:
             raise Unsupported(f"the argument {name}")
+        if name == "sparse" and value:
+            raise Unsupported("sparse tensors")
         write_literal(pb, value, spec.attributes[name])
 
 

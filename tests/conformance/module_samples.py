@@ -76,7 +76,8 @@ def database_samples():
             for i, given in enumerate(inputs):
                 mode = "train" if training else "eval"
                 module = info.module_cls(*given.constructor_input.args, **given.constructor_input.kwargs)
-                made.append(Sample(f"db_{i}_{given.desc}_{mode}", module, given.forward_input.args,
+                label = "_".join(filter(None, ["db", str(i), given.desc, mode]))
+                made.append(Sample(label, module, given.forward_input.args,
                                    given.forward_input.kwargs, training, info.supports_gradgrad))
         yield info.module_cls, made
 
