@@ -72,9 +72,7 @@ TEST(BuildTest, TakesAListWithNoneButNoListWithin) {
   EXPECT_THAT(error_of(spec), HasSubstr("attribute 'output_size'[1]: a list within a list"));
 }
 
-TEST(BuildTest, TakesALossAsAModule) {
-  EXPECT_EQ(build_model(lone("MSELoss"), {}).root->type(), "MSELoss");
-}
+TEST(BuildTest, TakesALossAsAModule) { EXPECT_EQ(build_model(lone("MSELoss"), {}).root->type(), "MSELoss"); }
 
 TEST(BuildTest, RefusesAPathOfTenThousandSegments) {
   v1::ModelSpec spec = spec_of(kSimpleNet);
