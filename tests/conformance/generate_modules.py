@@ -27,7 +27,7 @@ from module_errors import errors
 from module_functions import function_sample, is_function
 from module_initials import initial_modules
 from module_names import reason_for, write_spec
-from module_samples import constructor_arguments, database_samples, test_samples
+from module_samples import constructor_arguments, database_samples, own_samples, test_samples
 from names import catalogue_name, reason_for as operator_reason_for
 from page import Rows, write_section
 
@@ -93,6 +93,8 @@ class Generator:
                 self.add_function(sample)
             else:
                 self.add(type(sample.module), self.case, sample)
+        for sample in own_samples():
+            self.add(type(sample.module), self.case, sample)
         for error in errors():
             self.add(error.cls, self.error_case, error)
         for label, cls, attributes, module in initial_modules():
@@ -193,7 +195,8 @@ def main():
     generator.run()
     size = write_cases(generator.case_pb, generator.cases, args.out)
     write_section("Modules and losses", "From `torch.testing._internal.common_modules.module_db` and the module and criterion"
-                  " tests of `torch.testing._internal.common_nn`.", generator.rows)
+                  " tests of `torch.testing._internal.common_nn`; modules that these leave out, errors and first values from"
+                  " tests/conformance/module_*.py.", generator.rows)
     print(f"{len(generator.rows.supported())} names, {len(generator.cases)} cases, {size / 1e6:.1f} MB,"
           f" {args.out.stat().st_size / 1e6:.1f} MB compressed")
 

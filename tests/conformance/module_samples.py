@@ -15,6 +15,25 @@ seed_generators()
 from torch.testing._internal import common_modules, common_nn  # noqa: E402
 
 
+# Modules that the databases leave out: constructor's arguments, and the inputs' sizes.
+OWN = [
+    ("AlphaDropout", {"p": 0.3}, [(4, 5)]),
+    ("CosineSimilarity", {"dim": 1}, [(3, 4), (3, 4)]),
+    ("CosineSimilarity", {"dim": 0, "eps": 1e-3}, [(3, 4), (1, 4)]),
+    ("Dropout", {"p": 0.3}, [(4, 5)]),
+    ("Dropout", {"p": 1.0}, [(4, 5)]),
+    ("Dropout1d", {"p": 0.3}, [(2, 6, 3)]),
+    ("Dropout2d", {"p": 0.3}, [(2, 6, 3, 2)]),
+    ("Dropout3d", {"p": 0.3}, [(2, 6, 2, 2, 2)]),
+    ("FeatureAlphaDropout", {"p": 0.3}, [(2, 6, 3)]),
+    ("Identity", {}, [(3, 4)]),
+    ("Upsample", {"scale_factor": 2}, [(1, 2, 3, 3)]),
+    ("Upsample", {"size": (4, 5), "mode": "bilinear", "align_corners": True}, [(1, 2, 3, 3)]),
+    ("UpsamplingBilinear2d", {"scale_factor": 2}, [(1, 2, 3, 3)]),
+    ("UpsamplingNearest2d", {"size": (5, 6)}, [(1, 2, 3, 3)]),
+]
+
+
 @dataclass
 class Sample:
     """One call of a module, in one mode."""
@@ -102,3 +121,14 @@ def test_samples():
         yield Sample(label + "_train", module, args, {}, True, twice)
         if given.get("check_eval"):
             yield Sample(label + "_eval", module, args, {}, False, twice)
+
+
+def own_samples():
+    """Of OWN, in both modes."""
+    remember_arguments()
+    for i, (name, attributes, sizes) in enumerate(OWN):
+        for training in (True, False):
+            seed_generators()
+            module = getattr(torch.nn, name)(**attributes)
+            args = tuple(torch.rand(size, requires_grad=True) for size in sizes)
+            yield Sample(f"own_{i}_{'train' if training else 'eval'}", module, args, {}, training)
