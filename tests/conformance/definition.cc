@@ -11,6 +11,9 @@ v1::ModelSpec definition_of(const Case& c) {
   if (c.has_call()) {
     *forward.add_calls() = c.call();
     forward.add_outputs(c.call().results(0));
+  } else {  // a graph gives something
+    forward.add_inputs()->set_name("input");
+    forward.add_outputs("input");
   }
   spec.mutable_modules()->MergeFrom(c.modules());
   return spec;

@@ -22,7 +22,7 @@ const Tensor& find(const std::vector<NamedTensor>& tensors, const std::string& n
 
 std::shared_ptr<Module> build_in(const Case& c, Precision precision) {
   const std::shared_ptr<Module> root = build_modules(definition_of(c), {});
-  if (precision == Precision::kAsRecorded) root->to(DType::kFloat64);
+  root->to(precision == Precision::kAsRecorded ? DType::kFloat64 : DType::kFloat32);
   if (c.state_size() > 0) root->load_state_dict(tensors_of(c.state(), precision));
   root->train(!c.evaluating());
   return root;
