@@ -46,6 +46,12 @@ std::string literal_text(const v1::Literal& literal) {
       return absl::StrCat("tensor", shape_text_of(literal.tensor()));
     case v1::Literal::kDtype:
       return dtype_name(literal.dtype());
+    case v1::Literal::kList:
+      return absl::StrCat("[",
+                          absl::StrJoin(literal.list().items(), ", ",
+                                        [](std::string* out, const auto& item) { out->append(literal_text(item)); }),
+                          "]");
+    case v1::Literal::kSymbol:
     case v1::Literal::KIND_NOT_SET:
       return "none";
   }

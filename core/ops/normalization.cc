@@ -69,7 +69,7 @@ struct NativeBatchNorm {
       kernels::channel_moments(x, out[1], var);
       kernels::reciprocal_std(var, a.eps, out[2]);
       const double count = static_cast<double>(x.numel()) / static_cast<double>(std::max<int64_t>(x.size(1), 1));
-      move_running(in[1], out[1], a.momentum);
+      if (count > 0) move_running(in[1], out[1], a.momentum);
       if (in[2].defined() && count > 1) {
         kernels::binary(kernels::BinaryOp::kMul, var, Tensor::scalar(count / (count - 1), x.dtype()), var);
         move_running(in[2], var, a.momentum);

@@ -176,7 +176,8 @@ class TreeBuilder {
           str_cat(at, ": parameters, buffers and forward are of a Graph only, this is a ", quoted(m.type())));
     }
     try {
-      const ModuleDef& def = require_module(m.type(), ModuleKind::kModule);
+      const ModuleDef* known = find_module(m.type());
+      const ModuleDef& def = known != nullptr ? *known : require_module(m.type(), ModuleKind::kModule);
       if (faults_.size() > before) return nullptr;
       std::vector<std::string> own;
       std::shared_ptr<Module> module = def.make(attributes, own);

@@ -126,6 +126,20 @@ class GraphReader {
   std::vector<std::string>& faults_;
 };
 
+Value to_list(const v1::LiteralList& list, const DefinitionLimits& limits, const std::string& path,
+              std::vector<std::string>& faults) {
+  Tuple items;
+  for (int i = 0; i < list.items_size(); ++i) {
+    const std::string at = str_cat(path, "[", i, "]");
+    if (list.items(i).has_list()) {
+      faults.push_back(str_cat(at, ": a list within a list"));
+      break;
+    }
+    items.push_back(to_value(list.items(i), limits, at, faults));
+  }
+  return Value::list(std::move(items));
+}
+
 }  // namespace
 
 DType dtype_of(v1::DataType type, const std::string& path, std::vector<std::string>& faults) {
@@ -176,6 +190,12 @@ Value to_value(const v1::Literal& literal, const DefinitionLimits& limits, const
         faults.push_back(error.message());
         return {};
       }
+    case v1::Literal::kSymbol:
+      if (literal.symbol() != v1::SYMBOL_NONE)
+        faults.push_back(str_cat(path, ".symbol: the only one that is a constant is SYMBOL_NONE"));
+      return {};
+    case v1::Literal::kList:
+      return to_list(literal.list(), limits, path, faults);
     case v1::Literal::KIND_NOT_SET:
       break;
   }

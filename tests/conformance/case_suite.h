@@ -24,8 +24,9 @@ class CaseTest : public testing::TestWithParam<CaseParameter> {
   static const Case& sample() { return *GetParam().sample; }
 };
 
-/// The cases as parameters.
-std::vector<CaseParameter> case_parameters();
+/// The cases of calls, and those of first values, as parameters.
+std::vector<CaseParameter> call_cases();
+std::vector<CaseParameter> initial_cases();
 std::string case_test_name(const testing::TestParamInfo<CaseParameter>& info);
 
 }  // namespace tapewire::conformance

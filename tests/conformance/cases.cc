@@ -64,8 +64,12 @@ std::vector<Case> read_cases(const std::string& path) {
   return cases;
 }
 
-const std::vector<Case>& operator_cases() {
-  static const std::vector<Case> cases = read_cases(TAPEWIRE_CONFORMANCE_DIR "/ops.cases.xz");
+const std::vector<Case>& all_cases() {
+  static const std::vector<Case> cases = [] {
+    std::vector<Case> out = read_cases(TAPEWIRE_CONFORMANCE_DIR "/ops.cases.xz");
+    std::ranges::move(read_cases(TAPEWIRE_CONFORMANCE_DIR "/modules.cases.xz"), std::back_inserter(out));
+    return out;
+  }();
   return cases;
 }
 

@@ -1,4 +1,4 @@
-// PyTorch's operator database, replayed in the engine.
+// PyTorch's databases of operators and modules, replayed in the engine.
 
 #include <gtest/gtest.h>
 
@@ -27,7 +27,15 @@ TEST_P(EngineConformance, GivesWhatPyTorchGives) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Database, EngineConformance, testing::ValuesIn(case_parameters()), case_test_name);
+INSTANTIATE_TEST_SUITE_P(Database, EngineConformance, testing::ValuesIn(call_cases()), case_test_name);
+
+class EngineInitialConformance : public CaseTest {};
+
+TEST_P(EngineInitialConformance, BeginsWithThePyTorchValues) {
+  EXPECT_EQ(initial_difference(sample(), replay_initial(sample())), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Database, EngineInitialConformance, testing::ValuesIn(initial_cases()), case_test_name);
 
 }  // namespace
 }  // namespace tapewire::conformance

@@ -1,34 +1,25 @@
 #pragma once
 
-#include <string>
+#include <memory>
 #include <vector>
 
-#include "core/tensor/tensor.h"
-#include "tests/conformance/cases.h"
+#include "core/nn/module.h"
+#include "tests/conformance/compare.h"
 
 namespace tapewire::conformance {
 
-/// Which precision a float64 case is replayed in.
-enum class Precision : uint8_t { kAsRecorded, kFloat32 };
-
-/// What a replay gave, in the case's order. Undefined tensors where there is no gradient.
-struct Replayed {
-  std::vector<Tensor> outputs;
-  std::vector<Tensor> grads;
-  std::vector<Tensor> second_grads;
-};
-
-/// The dyadic numbers in [-1, 1) that generate.py weighs results with; of the sizes and dtype of `like`.
+/// The dyadic numbers in [-1, 1) that the generators weigh results with; of the sizes and dtype of `like`.
 Tensor cotangent(int order, size_t index, const Tensor& like);
 
-/// The case's inputs as tensors. In float32 the float64 ones are converted.
-std::vector<NamedTensor> inputs_of(const Case& c, Precision precision);
+/// What a case holds, as tensors. In float32 the float64 ones are converted.
+Tensor tensor_of(const v1::Tensor& proto, Precision precision);
+std::vector<NamedTensor> tensors_of(const google::protobuf::RepeatedPtrField<v1::NamedTensor>& protos,
+                                    Precision precision);
 
-/// Runs the case as a graph of one call, in this process. Errors of the engine pass through.
+/// Makes the case's call in this process, on a model as a definition builds it. Errors of the engine pass through.
 Replayed replay(const Case& c, Precision precision);
 
-/// Where the replay differs from what is recorded: "output 0: element 3 is 0.1, expected 0.2 (+- 1e-9)"; empty when it
-/// does not.
-std::string difference(const Case& c, const Replayed& replayed, Precision precision);
+/// The state dict that the case's modules begin with when built under its seed, in the order of its `initial`.
+std::vector<Tensor> replay_initial(const Case& c);
 
 }  // namespace tapewire::conformance

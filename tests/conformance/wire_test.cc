@@ -1,10 +1,14 @@
-// PyTorch's operator database, replayed over gRPC with nothing but the contract: CreateModel with a graph of one call,
-// Forward, Grad, Grad again, DeleteModel.
+// PyTorch's databases of operators and modules, replayed over gRPC with nothing but the contract: CreateModel with a
+// graph of one call, WriteState, Forward, Grad, Grad again, ReadState, DeleteModel.
+
+#include <algorithm>
+#include <map>
 
 #include <gtest/gtest.h>
 
 #include "server/codec/tensor_codec.h"
 #include "tests/conformance/case_suite.h"
+#include "tests/conformance/definition.h"
 #include "tests/conformance/replay.h"
 #include "tests/e2e/server_fixture.h"
 
@@ -30,28 +34,37 @@ class WireConformance : public CaseTest {
 
   static const client::Client& client() { return wire_->client; }
 
-  static v1::ModelSpec definition() {
-    v1::ModelSpec spec;
-    v1::ModuleSpec& root = *spec.add_modules();
-    root.set_type("Graph");
-    for (const v1::NamedTensor& input : sample().inputs()) root.mutable_forward()->add_inputs()->set_name(input.name());
-    *root.mutable_forward()->add_calls() = sample().call();
-    root.mutable_forward()->add_outputs(sample().call().results(0));
-    return spec;
+  // A served model has parameters of float32.
+  static Precision precision() { return sample().state_size() > 0 ? Precision::kFloat32 : Precision::kAsRecorded; }
+
+  static std::map<std::string, v1::Tensor> state() {
+    std::map<std::string, v1::Tensor> out;
+    for (const NamedTensor& entry : tensors_of(sample().state(), precision())) {
+      codec::encode_tensor(entry.tensor, out[entry.name]);
+    }
+    return out;
   }
 
   static v1::ForwardRequest forward_request() {
     v1::ForwardRequest request;
     request.set_model(kModel);
-    *request.mutable_inputs() = sample().inputs();
-    request.set_training(true);
+    for (const NamedTensor& input : tensors_of(sample().inputs(), precision())) {
+      v1::NamedTensor& proto = *request.add_inputs();
+      proto.set_name(input.name);
+      codec::encode_tensor(input.tensor, *proto.mutable_tensor());
+    }
+    request.set_training(!sample().evaluating());
     request.set_keep_tape(sample().grads_size() > 0);
-    for (const Result& grad : sample().grads()) request.add_inputs_require_grad(grad.name());
+    for (const Result& grad : sample().grads()) {
+      if (std::ranges::find(sample().inputs(), grad.name(), &v1::NamedTensor::name) != sample().inputs().end()) {
+        request.add_inputs_require_grad(grad.name());
+      }
+    }
     if (sample().has_seed()) request.set_seed(sample().seed());
     return request;
   }
 
-  // The gradients by all inputs that want one, of the results that have one.
+  // The gradients by all tensors that want one, of the results that have one.
   static absl::StatusOr<v1::GradResponse> gradients(const std::string& tape, int order,
                                                     const google::protobuf::RepeatedPtrField<Result>& results,
                                                     const std::vector<std::string>& names) {
@@ -62,7 +75,7 @@ class WireConformance : public CaseTest {
       if (!results[i].requires_grad()) continue;
       v1::NamedTensor& weight = *request.add_output_grads();
       weight.set_name(names[static_cast<size_t>(i)]);
-      const Tensor like = codec::decode_tensor(v1::Tensor(results[i].tensor()), "case", {});
+      const Tensor like = tensor_of(results[i].tensor(), precision());
       codec::encode_tensor(cotangent(order, static_cast<size_t>(i), like), *weight.mutable_tensor());
     }
     for (const Result& grad : sample().grads()) request.add_wrt(grad.name());
@@ -71,10 +84,23 @@ class WireConformance : public CaseTest {
     return client().grad(request);
   }
 
+  // The buffers that the case tells of, as they are now.
+  static std::vector<Tensor> buffers() {
+    std::vector<Tensor> out;
+    if (sample().buffers_size() == 0) return out;
+    const auto now = client().read_state(kModel);
+    EXPECT_TRUE(now.ok()) << now.status();
+    for (const Result& buffer : sample().buffers()) {
+      const auto found = now->find(buffer.name());
+      out.push_back(found == now->end() ? Tensor() : tensor_of(found->second, Precision::kAsRecorded));
+    }
+    return out;
+  }
+
   static std::vector<Tensor> tensors(const google::protobuf::RepeatedPtrField<v1::NamedTensor>& protos) {
     std::vector<Tensor> out;
     for (const v1::NamedTensor& proto : protos) {
-      out.push_back(proto.has_tensor() ? codec::decode_tensor(v1::Tensor(proto.tensor()), proto.name(), {}) : Tensor());
+      out.push_back(proto.has_tensor() ? tensor_of(proto.tensor(), Precision::kAsRecorded) : Tensor());
     }
     return out;
   }
@@ -84,12 +110,17 @@ class WireConformance : public CaseTest {
 };
 
 TEST_P(WireConformance, GivesWhatPyTorchGives) {
-  const auto created = client().create_model(kModel, definition());
+  const auto created = client().create_model(kModel, definition_of(sample()));
   if (sample().fails() && !created.ok()) {
     EXPECT_EQ(created.status().code(), absl::StatusCode::kInvalidArgument) << created.status();
     return;
   }
   ASSERT_TRUE(created.ok()) << created.status();
+  ASSERT_TRUE(sample().has_call()) << "no error, expected one";
+  if (sample().state_size() > 0) {
+    const auto written = client().write_state(kModel, state());
+    ASSERT_TRUE(written.ok()) << written.status();
+  }
   const auto forward = client().forward(forward_request());
   if (sample().fails()) {
     EXPECT_FALSE(forward.ok());
@@ -98,8 +129,7 @@ TEST_P(WireConformance, GivesWhatPyTorchGives) {
     return;
   }
   ASSERT_TRUE(forward.ok()) << forward.status();
-  Replayed replayed;
-  replayed.outputs = tensors(forward->outputs());
+  Replayed replayed{.outputs = tensors(forward->outputs()), .buffers = buffers()};
   if (sample().grads_size() > 0) {
     std::vector<std::string> names;
     for (const v1::NamedTensor& output : forward->outputs()) names.push_back(output.name());
@@ -114,10 +144,27 @@ TEST_P(WireConformance, GivesWhatPyTorchGives) {
     ASSERT_TRUE(grads.ok()) << grads.status();
     replayed.second_grads = tensors(grads->grads());
   }
-  EXPECT_EQ(difference(sample(), replayed, Precision::kAsRecorded), "");
+  EXPECT_EQ(difference(sample(), replayed, precision()), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Database, WireConformance, testing::ValuesIn(case_parameters()), case_test_name);
+INSTANTIATE_TEST_SUITE_P(Database, WireConformance, testing::ValuesIn(call_cases()), case_test_name);
+
+class WireInitialConformance : public WireConformance {};
+
+TEST_P(WireInitialConformance, BeginsWithThePyTorchValues) {
+  const auto created = client().create_model(kModel, definition_of(sample()), {.seed = sample().seed()});
+  ASSERT_TRUE(created.ok()) << created.status();
+  const auto state = client().read_state(kModel);
+  ASSERT_TRUE(state.ok()) << state.status();
+  std::vector<Tensor> values;
+  for (const v1::NamedTensor& entry : sample().initial()) {
+    ASSERT_TRUE(state->contains(entry.name())) << entry.name();
+    values.push_back(tensor_of(state->at(entry.name()), Precision::kAsRecorded));
+  }
+  EXPECT_EQ(initial_difference(sample(), values), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Database, WireInitialConformance, testing::ValuesIn(initial_cases()), case_test_name);
 
 }  // namespace
 }  // namespace tapewire::conformance

@@ -44,6 +44,36 @@ TEST(BuildTest, ReportsEveryFaultWithItsPath) {
   EXPECT_THAT(message, HasSubstr("loss: unknown loss type 'MSE'"));
 }
 
+v1::ModelSpec lone(const char* type) {
+  v1::ModelSpec spec;
+  spec.add_modules()->set_type(type);
+  return spec;
+}
+
+TEST(BuildTest, TakesNoneForAnOptionalAttributeAlone) {
+  v1::ModelSpec spec = lone("BatchNorm1d");
+  auto& attributes = *spec.mutable_modules(0)->mutable_attributes();
+  attributes["num_features"].set_int_value(3);
+  attributes["momentum"].set_symbol(v1::SYMBOL_NONE);
+  EXPECT_THAT(build_model(spec, {}).root->repr(), HasSubstr("momentum=None"));
+  attributes["eps"].set_symbol(v1::SYMBOL_NONE);
+  EXPECT_THAT(error_of(spec), HasSubstr("attribute 'eps'"));
+  attributes["eps"].set_symbol(v1::SYMBOL_TRAINING);
+  EXPECT_THAT(error_of(spec), HasSubstr("the only one that is a constant is SYMBOL_NONE"));
+}
+
+TEST(BuildTest, TakesAListWithNoneButNoListWithin) {
+  v1::ModelSpec spec = lone("AdaptiveAvgPool2d");
+  v1::LiteralList& sizes = *(*spec.mutable_modules(0)->mutable_attributes())["output_size"].mutable_list();
+  sizes.add_items()->set_int_value(3);
+  sizes.add_items()->set_symbol(v1::SYMBOL_NONE);
+  EXPECT_EQ(build_model(spec, {}).root->repr(), "AdaptiveAvgPool2d(output_size=(3, None))");
+  sizes.mutable_items(1)->mutable_list();
+  EXPECT_THAT(error_of(spec), HasSubstr("attribute 'output_size'[1]: a list within a list"));
+}
+
+TEST(BuildTest, TakesALossAsAModule) { EXPECT_EQ(build_model(lone("MSELoss"), {}).root->type(), "MSELoss"); }
+
 TEST(BuildTest, RefusesAPathOfTenThousandSegments) {
   v1::ModelSpec spec = spec_of(kSimpleNet);
   std::string path = "a";
