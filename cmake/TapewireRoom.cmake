@@ -15,10 +15,10 @@ if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
 endif()
 
-# Half of a test's compilation is reading gMock, a third of an op's reading op.h. clang-tidy, which reads without, keeps
-# the includes complete; the sanitizers' flags differ from target to target.
+# Half of a test's compilation is reading gMock, a third of an op's reading op.h, and so of a module's and of the command
+# line's. clang-tidy, which reads without, keeps the includes complete; the sanitizers' flags differ from target to target.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT TAPEWIRE_SANITIZE)
-  option(TAPEWIRE_PCH "Precompile the headers that tests and ops begin with" ON)
+  option(TAPEWIRE_PCH "Precompile the headers that most of a room begins with" ON)
 endif()
 
 # What our own code is compiled with. Third-party headers are SYSTEM, so warnings there are silent.
