@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <google/protobuf/repeated_ptr_field.h>
 
@@ -25,6 +26,13 @@ constexpr double kSecondSpread32 = 4;
 
 Tensor decode(const v1::Tensor& proto) { return codec::decode_tensor(v1::Tensor(proto), "case", {}); }
 
+// The largest finite magnitude.
+double largest_of(const std::vector<double>& values) {
+  double largest = 0;
+  for (const double v : values) largest = std::max(largest, std::isfinite(v) ? std::abs(v) : 0);
+  return largest;
+}
+
 std::string compare(const Result& expected, const Tensor& actual, Precision precision, double spread) {
   const Tensor wanted = expected.has_tensor() ? decode(expected.tensor()) : Tensor();
   if (!wanted.defined() || !actual.defined()) {
@@ -44,8 +52,7 @@ std::string compare(const Result& expected, const Tensor& actual, Precision prec
   }
   const std::vector<double> a = actual.to_vector<double>();
   const std::vector<double> e = wanted.to_vector<double>();
-  double largest = 0;
-  for (const double v : e) largest = std::max(largest, std::isfinite(v) ? std::abs(v) : 0);
+  const double largest = largest_of(e);
   for (size_t i = 0; i < a.size(); ++i) {
     if (a[i] == e[i] || (std::isnan(a[i]) && std::isnan(e[i]))) continue;
     double tolerance = 0;
@@ -96,7 +103,9 @@ std::string initial_difference(const Case& c, const std::vector<Tensor>& values)
     }
     const std::vector<double> a = actual.to_vector<double>();
     const std::vector<double> e = wanted.to_vector<double>();
-    const auto [at, expected] = std::ranges::mismatch(a, e);
+    const double tolerance = c.ulps() * largest_of(e) * std::numeric_limits<float>::epsilon();
+    const auto [at, expected] =
+        std::ranges::mismatch(a, e, [&](double x, double y) { return std::abs(x - y) <= tolerance; });
     if (at != a.end()) {
       return str_cat(c.initial(i).name(), ": element ", at - a.begin(), " is ", *at, ", expected ", *expected);
     }

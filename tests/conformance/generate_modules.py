@@ -13,8 +13,8 @@ import os
 import warnings
 from pathlib import Path
 
-# Without vector instructions: only so do all machines draw the same normal numbers.
-os.environ["ATEN_CPU_CAPABILITY"] = "default"
+# The last bits of what PyTorch draws and computes are those of its vector instructions.
+os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
 
 from recording import (INPUT_BITS, ROOT, SEED, CallWriter, Once, Unsupported, differentiate, encode, flatten, fresh,
                        largest_difference, load_protos, round_mantissa, seed_generators, substitute, to_single,
@@ -25,12 +25,15 @@ import torch
 from generate import Generator as OperatorGenerator
 from module_errors import errors
 from module_functions import function_sample, is_function
-from module_initials import initial_modules
+from module_initials import initials
 from module_names import reason_for, write_spec
 from module_samples import constructor_arguments, database_samples, own_samples, test_samples
 from names import catalogue_name, reason_for as operator_reason_for
 from page import Rows, write_section
 
+SOURCE = """From `torch.testing._internal.common_modules.module_db` and the module and criterion tests of
+`torch.testing._internal.common_nn`; modules that these leave out, errors and first values from
+tests/conformance/module_*.py."""
 PATH = "module"  # of what the call calls
 MOST_ELEMENTS = 20_000  # of an input: the file is to stay small
 
@@ -97,8 +100,8 @@ class Generator:
             self.add(type(sample.module), self.case, sample)
         for error in errors():
             self.add(error.cls, self.error_case, error)
-        for label, cls, attributes, module in initial_modules():
-            self.add(cls, self.initial_case, label, cls, attributes, module)
+        for initial in initials():
+            self.add(initial.cls, self.initial_case, initial)
 
     def add(self, cls, make, *args):
         name = f"nn.{cls.__name__}"
@@ -173,10 +176,11 @@ class Generator:
             self.write_call(case, error.args, {})
         return case
 
-    def initial_case(self, name, label, cls, attributes, module):
-        case = self.start(name, label, cls, attributes)
+    def initial_case(self, name, initial):
+        case = self.start(name, initial.label, initial.cls, initial.attributes)
         case.seed = SEED
-        self.write_state(case.initial, module)
+        case.ulps = initial.ulps
+        self.write_state(case.initial, initial.module)
         return case
 
     def write_state(self, out, module):
@@ -194,9 +198,7 @@ def main():
     generator = Generator(*load_protos(args.descriptors))
     generator.run()
     size = write_cases(generator.case_pb, generator.cases, args.out)
-    write_section("Modules and losses", "From `torch.testing._internal.common_modules.module_db` and the module and criterion"
-                  " tests of `torch.testing._internal.common_nn`; modules that these leave out, errors and first values from"
-                  " tests/conformance/module_*.py.", generator.rows)
+    write_section("Modules and losses", SOURCE, generator.rows)
     print(f"{len(generator.rows.supported())} names, {len(generator.cases)} cases, {size / 1e6:.1f} MB,"
           f" {args.out.stat().st_size / 1e6:.1f} MB compressed")
 

@@ -1,5 +1,7 @@
 """Modules whose first values are drawn: large enough that normal numbers come from vectors, too."""
 
+from dataclasses import dataclass
+
 from recording import SEED
 
 import torch
@@ -33,17 +35,33 @@ INITIALS = [
     ("PReLU", {"num_parameters": 3}),
     ("RNN", {"input_size": 5, "hidden_size": 7, "num_layers": 2}),
     ("RNNCell", {"input_size": 5, "hidden_size": 7}),
-    ("Transformer", {"d_model": 8, "nhead": 2, "num_encoder_layers": 2, "num_decoder_layers": 2, "dim_feedforward": 12}),
+    ("Transformer", {"d_model": 8, "nhead": 2, "num_encoder_layers": 2, "num_decoder_layers": 2,
+                     "dim_feedforward": 12}),
     ("TransformerDecoderLayer", {"d_model": 8, "nhead": 2, "dim_feedforward": 12}),
     ("TransformerEncoderLayer", {"d_model": 8, "nhead": 2, "dim_feedforward": 12}),
 ]
 
 
-def initial_modules():
-    """(label, class, attributes, module), each made in float32 of the same seed."""
+# PyTorch's vector instructions approximate normal numbers, where it draws 16 and more.
+NORMAL_ULPS = 8
+
+
+@dataclass
+class Initial:
+    """A module as it is made in float32 of SEED."""
+
+    label: str
+    cls: type
+    attributes: dict
+    module: torch.nn.Module
+    ulps: int  # of the largest value, that each may be away
+
+
+def initials():
     torch.set_default_dtype(torch.float32)
     for i, (name, attributes) in enumerate(INITIALS):
         cls = getattr(torch.nn, name)
         torch.manual_seed(SEED)
-        yield f"initial_{i}", cls, attributes, cls(**attributes)
+        normal = name == "Embedding" or attributes.get("add_bias_kv", False)
+        yield Initial(f"initial_{i}", cls, attributes, cls(**attributes), NORMAL_ULPS if normal else 0)
     torch.set_default_dtype(torch.float64)

@@ -48,10 +48,11 @@ class WireConformance : public CaseTest {
   static v1::ForwardRequest forward_request() {
     v1::ForwardRequest request;
     request.set_model(kModel);
-    for (const NamedTensor& input : tensors_of(sample().inputs(), precision())) {
-      v1::NamedTensor& proto = *request.add_inputs();
-      proto.set_name(input.name);
-      codec::encode_tensor(input.tensor, *proto.mutable_tensor());
+    *request.mutable_inputs() = sample().inputs();
+    if (precision() == Precision::kFloat32) {
+      for (v1::NamedTensor& input : *request.mutable_inputs()) {
+        *input.mutable_tensor() = codec::encode_tensor(tensor_of(input.tensor(), precision()));
+      }
     }
     request.set_training(!sample().evaluating());
     request.set_keep_tape(sample().grads_size() > 0);
