@@ -1,6 +1,5 @@
 #include "core/autograd/engine.h"
 
-
 #include "core/autograd/accumulate_grad.h"
 #include "core/autograd/grad_mode.h"
 #include "core/base/cancel.h"
