@@ -45,7 +45,7 @@ std::shared_ptr<Module> Module::clone() const {
 }
 
 Module::Module(const Module& other)
-    : std::enable_shared_from_this<Module>(), training_(other.training_), path_(other.path_) {
+    : std::enable_shared_from_this<Module>(other), training_(other.training_), path_(other.path_) {
   CloneMemo* memo = CloneMemo::current();
   if (memo == nullptr) fail_internal("a module was copied outside of clone()");
   for (const NamedTensor& p : other.parameters_) parameters_.push_back({p.name, memo->copy(p.tensor)});
