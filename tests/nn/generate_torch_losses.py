@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""Writes tests/nn/torch_losses.h: what PyTorch's losses compute, and their gradients.
+"""Writes tests/nn/torch_losses.json: what PyTorch's losses compute, and their gradients.
 
-usage: /usr/bin/python3 tests/nn/generate_torch_losses.py > tests/nn/torch_losses.h
+usage: /usr/bin/python3 tests/nn/generate_torch_losses.py > tests/nn/torch_losses.json
 """
+
+import json
 
 import torch
 from torch import nn
@@ -11,21 +13,15 @@ from torch.nn import functional as F
 from generate_torch_values import pattern
 
 
-def tensor_text(t):
-    kind = "double" if t.is_floating_point() else "int64_t"
-    values = ", ".join(repr(v) for v in t.detach().reshape(-1).tolist())
-    shape = ", ".join(map(str, t.shape))
-    if t.dim() == 0:
-        return f"Tensor::scalar({values}, DType::{'kFloat64' if kind == 'double' else 'kInt64'})"
-    return f"Tensor::of<{kind}>({{{values}}}, {{{shape}}})"
+recorded = []
 
 
-def literal(value):
-    if isinstance(value, torch.Tensor):
-        return tensor_text(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+def record(value):
+    """A tensor as its type, sizes and elements; any other value as it is."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    dtype = "float64" if value.is_floating_point() else "int64"
+    return {"dtype": dtype, "sizes": list(value.shape), "values": value.detach().reshape(-1).tolist()}
 
 
 def row(name, arguments, **options):
@@ -35,12 +31,13 @@ def row(name, arguments, **options):
     leaves = [arguments[key].requires_grad_() for key in arguments if key != "target"]
     out = module(**arguments)
     (out * pattern(out.shape, 3, 1)).sum().backward()
-    attributes = ", ".join(f'{{"{key}", {literal(value)}}}' for key, value in options.items())
-    tensors = ",\n        ".join(f'{{"{key}", {tensor_text(value)}}}' for key, value in arguments.items())
-    grads = ", ".join(f"{{{', '.join(map(repr, leaf.grad.reshape(-1).tolist()))}}}" for leaf in leaves)
-    values = ", ".join(map(repr, out.detach().reshape(-1).tolist()))
-    print(f'      {{"{name}",\n       {{{attributes}}},\n       {{{tensors}}},')
-    print(f"       {{{', '.join(map(str, out.shape))}}},\n       {{{values}}},\n       {{{grads}}}}},")
+    recorded.append(json.dumps({
+        "type": name,
+        "attributes": {key: record(value) for key, value in options.items()},
+        "arguments": [{"name": key, "tensor": record(value)} for key, value in arguments.items()],
+        "output": record(out),
+        "gradients": [leaf.grad.reshape(-1).tolist() for leaf in leaves],
+    }))
 
 
 def rows(name, arguments, *variants, reductions=("none", "mean", "sum")):
@@ -52,14 +49,6 @@ def rows(name, arguments, *variants, reductions=("none", "mean", "sum")):
 
 def main():
     torch.set_num_threads(1)
-    print("// Written by tests/nn/generate_torch_losses.py with PyTorch; do not edit.\n// clang-format off")
-    print("#pragma once\n\n#include <string_view>\n#include <vector>\n\n#include \"core/tensor/value.h\"\n")
-    print("namespace tapewire::torch_values {\n")
-    print("struct LossValues {\n  const char* type;\n  AttributeMap attributes;\n  std::vector<NamedTensor> arguments;")
-    print("  std::vector<int64_t> shape;\n  std::vector<double> output;")
-    print("  std::vector<std::vector<double>> grads;  // of each argument but \"target\"\n};")
-    print("inline const std::vector<LossValues>& loss_values() {\n  static const std::vector<LossValues> values{")
-
     x, y = pattern((2, 3)), pattern((2, 3), 3, 1)
     pair = {"input": x, "target": y}
     signs = torch.tensor([[1.0, -1, 1], [-1, -1, 1]], dtype=torch.float64)
@@ -114,7 +103,7 @@ def main():
     rows("MultiLabelMarginLoss", {"input": x, "target": torch.tensor([[2, 0, -1], [1, -1, 0]])})
     row("MultiLabelMarginLoss", {"input": x[1], "target": torch.tensor([2, -1, 0])})
 
-    print("  };\n  return values;\n}\n\n}  // namespace tapewire::torch_values")
+    print("[\n" + ",\n".join(recorded) + "\n]")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
 #!/usr/bin/python3
-"""Writes torch_recurrent.h or torch_attention.h: what PyTorch computes for the modules of sequences.
+"""Writes torch_sequences.json: what PyTorch computes for the modules of sequences.
 
-    /usr/bin/python3 tests/nn/generate_torch_sequences.py recurrent > tests/nn/torch_recurrent.h
-    /usr/bin/python3 tests/nn/generate_torch_sequences.py attention > tests/nn/torch_attention.h
+    /usr/bin/python3 tests/nn/generate_torch_sequences.py > tests/nn/torch_sequences.json
 
-A case is a module by its attributes and a call. Weights and inputs are patterns (torch_sequences.h has the same), so
-only sums of outputs, gradients and gradients of gradients need to be stored. Where 1.13 reads a call otherwise than 2.x
-(floating key_padding_mask beside attn_mask), there is no case.
+A case is a module by its attributes and a call. Weights and inputs are patterns (support.h has the same), so only sums
+of outputs, gradients and gradients of gradients need to be stored. Where 1.13 reads a call otherwise than 2.x (floating
+key_padding_mask beside attn_mask), there is no case.
 """
 import itertools
-import sys
+import json
 
 import torch
 from torch import nn
@@ -35,20 +34,8 @@ def fingerprint(x):
     return out
 
 
-def cpp(value):
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'"{value}"'
-    return repr(value)
-
-
-def sums_text(tensors):
-    def one(x):
-        shape = ", ".join(map(str, x.shape))
-        return "{{" + shape + "}, {" + ", ".join(map(repr, sums(x))) + "}}"
-
-    return "{" + ", ".join(map(one, tensors)) + "}"
+def record(tensors):
+    return [{"sizes": list(x.shape), "sums": sums(x)} for x in tensors]
 
 
 def flat(output):
@@ -88,10 +75,10 @@ class Case:
         output = module(**arguments)
         return flat(output), [x for x in tensors if x.requires_grad]
 
-    def text(self):
+    def recorded(self):
         torch.manual_seed(SEED)
         seeded = self.make()
-        fingerprints = ", ".join(f"{fingerprint(x)}u" for x in seeded.state_dict().values())
+        fingerprints = [fingerprint(x) for x in seeded.state_dict().values()]
         next_draw = torch.rand(1, dtype=torch.float64).item()
         module = self.make().double().train(self.training)
         with torch.no_grad():
@@ -104,18 +91,20 @@ class Case:
         curve = sum((g * pattern(g.shape, 5, i)).sum() for i, g in enumerate(first))
         second = torch.autograd.grad(curve, leaves, allow_unused=True)
         second = [torch.zeros_like(x) if g is None else g for g, x in zip(second, leaves)]
-        attributes = ", ".join(f'{{"{k}", {cpp(v)}}}' for k, v in self.attributes.items())
-        inputs = ", ".join(
-            f'{{"{n}", "{k}", {{{", ".join(map(str, s))}}}}}' for n, k, s in self.inputs)
-        flags = ", ".join(f'{{"{k}", {cpp(v)}}}' for k, v in self.flags.items())
-        return "\n".join([
-            f'      {{"{self.name}", "{self.kind}", {{{attributes}}},',
-            f"       {{{inputs}}}, {{{flags}}}, {self.seed}, {cpp(self.training)},",
-            f"       {sums_text(outputs)},",
-            f"       {sums_text(first)},",
-            f"       {sums_text(second)},",
-            f"       {{{fingerprints}}}, {next_draw!r}}},",
-        ])
+        return {
+            "name": self.name,
+            "type": self.kind,
+            "attributes": self.attributes,
+            "inputs": [{"name": name, "kind": kind, "sizes": sizes} for name, kind, sizes in self.inputs],
+            "flags": self.flags,
+            "seed": self.seed,
+            "training": self.training,
+            "outputs": record(outputs),
+            "first": record(first),
+            "second": record(second),
+            "fingerprints": fingerprints,
+            "next_draw": next_draw,
+        }
 
 
 def recurrent_cases():
@@ -264,15 +253,8 @@ def attention_cases():
 
 def main():
     torch.set_num_threads(1)
-    which = sys.argv[1]
-    cases = {"recurrent": recurrent_cases, "attention": attention_cases}[which]()
-    print(f"// Written by tests/nn/generate_torch_sequences.py {which} with PyTorch; do not edit.\n// clang-format off")
-    print('#pragma once\n\n#include <vector>\n\n#include "tests/nn/torch_sequences.h"\n')
-    print("namespace tapewire::torch_values {\n")
-    print(f"inline const std::vector<SequenceCase>& {which}_cases() {{\n  static const std::vector<SequenceCase> cases{{")
-    for case in cases:
-        print(case.text())
-    print("  };\n  return cases;\n}\n\n}  // namespace tapewire::torch_values")
+    cases = [json.dumps(case.recorded()) for case in itertools.chain(recurrent_cases(), attention_cases())]
+    print("[\n" + ",\n".join(cases) + "\n]")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@
 #include "core/ops/reduction.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/nn/recorded.h"
 #include "tests/nn/support.h"
-#include "tests/nn/torch_losses.h"
 
 namespace tapewire {
 namespace {
@@ -30,14 +30,14 @@ std::shared_ptr<LossModule> make(const std::string& type, const AttributeMap& at
   return std::static_pointer_cast<LossModule>(module);
 }
 
-std::string described(const torch_values::LossValues& values) {
+std::string described(const recorded::LossCase& values) {
   std::string out = values.type;
   for (const auto& [name, value] : values.attributes) out += str_cat(" ", name, "=", value.repr());
   return out;
 }
 
 TEST(LossTest, OutputsAndGradientsArePyTorchs) {
-  for (const torch_values::LossValues& expected : torch_values::loss_values()) {
+  for (const recorded::LossCase& expected : recorded::loss_cases()) {
     SCOPED_TRACE(described(expected));
     Args args;
     Tensors leaves;
@@ -47,19 +47,18 @@ TEST(LossTest, OutputsAndGradientsArePyTorchs) {
       args.named.emplace_back(argument.name, x);
     }
     const Tensor out = (*make(expected.type, expected.attributes))(args).tensor();
-    EXPECT_THAT(out.sizes(), testing::ElementsAreArray(expected.shape));
-    expect_near(out, expected.output, 1e-13);
+    EXPECT_THAT(out.sizes(), testing::ElementsAreArray(expected.output.sizes()));
+    expect_near(out, expected.output.to_vector<double>(), 1e-13);
     backward(sum(mul(out, pattern(out.sizes(), 3, 1))));
-    ASSERT_EQ(leaves.size(), expected.grads.size());
-    for (size_t i = 0; i < leaves.size(); ++i) expect_near(gradient(leaves[i]), expected.grads[i], 1e-13);
+    ASSERT_EQ(leaves.size(), expected.gradients.size());
+    for (size_t i = 0; i < leaves.size(); ++i) expect_near(gradient(leaves[i]), expected.gradients[i], 1e-13);
   }
 }
 
 TEST(LossTest, TheTableHasEveryLoss) {
   for (const ModuleDef* def : all_modules(ModuleKind::kLoss)) {
-    EXPECT_TRUE(std::ranges::any_of(torch_values::loss_values(), [&](const auto& row) {
-      return def->name == row.type;
-    })) << def->name;
+    EXPECT_TRUE(std::ranges::any_of(recorded::loss_cases(), [&](const auto& row) { return def->name == row.type; }))
+        << def->name;
   }
 }
 

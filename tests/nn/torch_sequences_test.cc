@@ -13,14 +13,13 @@
 #include "core/ops/reduction.h"
 #include "gtest/gtest.h"
 #include "tests/nn/layer_case.h"
-#include "tests/nn/torch_attention.h"
-#include "tests/nn/torch_recurrent.h"
+#include "tests/nn/recorded.h"
 
 namespace tapewire {
 namespace {
 
-using torch_values::SequenceCase;
-using torch_values::Sums;
+using recorded::SequenceCase;
+using recorded::Sums;
 
 double dot(const Tensor& x, const Tensor& y) {
   const std::vector<double> a = x.to_vector<double>();
@@ -176,9 +175,7 @@ TEST_P(SequenceTorchTest, Float32FollowsFloat64) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Recurrent, SequenceTorchTest, testing::ValuesIn(torch_values::recurrent_cases()),
-                         [](const auto& test) { return test.param.name; });
-INSTANTIATE_TEST_SUITE_P(Attention, SequenceTorchTest, testing::ValuesIn(torch_values::attention_cases()),
+INSTANTIATE_TEST_SUITE_P(PyTorch, SequenceTorchTest, testing::ValuesIn(recorded::sequence_cases()),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace

@@ -8,7 +8,10 @@
 
 #include "core/tensor/value.h"
 
-namespace tapewire::torch_values {
+// What PyTorch gave for losses and modules of sequences, as the generators here wrote it down. Data read at run time:
+// as C++ initialisers they took longer to compile than the modules.
+
+namespace tapewire::recorded {
 
 /// What generate_torch_sequences.py stores of a tensor: its sizes, and sums of it times two patterns and itself.
 struct Sums {
@@ -38,4 +41,17 @@ struct SequenceCase {
 };
 inline std::ostream& operator<<(std::ostream& out, const SequenceCase& c) { return out << c.name; }
 
-}  // namespace tapewire::torch_values
+/// One loss and one call of it, with what PyTorch gave in float64.
+struct LossCase {
+  std::string type;
+  AttributeMap attributes;
+  std::vector<NamedTensor> arguments;
+  Tensor output;
+  std::vector<std::vector<double>> gradients;  // of each argument but "target"
+};
+
+/// Of torch_sequences.json and torch_losses.json. Each throws std::exception when its file cannot be read.
+const std::vector<SequenceCase>& sequence_cases();
+const std::vector<LossCase>& loss_cases();
+
+}  // namespace tapewire::recorded
