@@ -17,7 +17,7 @@
 namespace tapewire::conformance {
 namespace {
 
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;
 
 std::string decompress(const std::string& packed, const std::string& path) {
   lzma_stream stream = LZMA_STREAM_INIT;

@@ -3,13 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "core/tensor/tensor.h"
-#include "tests/conformance/cases.h"
+#include "tests/conformance/recorded.h"
 
 namespace tapewire::conformance {
-
-/// Which precision a float64 case is replayed in.
-enum class Precision : uint8_t { kAsRecorded, kFloat32 };
 
 /// What a replay gave, in the case's order. Undefined tensors where there is no gradient.
 struct Replayed {

@@ -35,7 +35,6 @@ SOURCE = """From `torch.testing._internal.common_modules.module_db` and the modu
 `torch.testing._internal.common_nn`; modules that these leave out, errors and first values from
 tests/conformance/module_*.py."""
 PATH = "module"  # of what the call calls
-MOST_ELEMENTS = 20_000  # of an input: the file is to stay small
 
 
 def is_loss(module):
@@ -148,9 +147,6 @@ class Generator:
         case = self.start(name, sample.label, type(module), constructor_arguments(module))
         case.evaluating = not sample.training
         inputs = self.write_call(case, sample.args, sample.kwargs)
-        for _, tensor, _ in inputs:
-            if tensor.numel() > MOST_ELEMENTS:
-                raise Unsupported(f"an input of {tensor.numel()} elements, too large for the file")
         spread_out(module)
         if not is_loss(module):  # a loss has its weights from its constructor
             self.write_state(case.state, module)

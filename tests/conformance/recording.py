@@ -19,10 +19,13 @@ import torch  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RESULT_BITS = 40  # of mantissa
 INPUT_BITS = 23  # what float32 holds, too
 SEED = 42  # the database seeds random operators with it, too
+LARGE = 75_000  # elements: of tensors with more the file holds a part
+LARGE_PART = 256  # elements of a large result, about
+INPUTS, SUM = 2, 3  # orders of cotangent(), beside those of the first and the second gradients
 
 
 class Unsupported(Exception):
@@ -89,7 +92,11 @@ class CallWriter:
             if known is tensor:
                 return name
         rounded = tensor.detach()
-        if tensor.is_floating_point():
+        if tensor.numel() > LARGE:
+            if not tensor.is_floating_point():
+                raise Unsupported("large inputs of integers")
+            rounded = cotangent(INPUTS, len(self.inputs), tensor).requires_grad_(tensor.requires_grad)
+        elif tensor.is_floating_point():
             rounded = round_mantissa(tensor, INPUT_BITS).requires_grad_(tensor.requires_grad)
         name = f"x{len(self.inputs)}"
         self.inputs.append((name, tensor, rounded))
@@ -97,7 +104,10 @@ class CallWriter:
 
     def finish(self, case):
         for name, _, rounded in self.inputs:
-            encode(self.pb, rounded, case.inputs.add(name=name).tensor)
+            out = case.inputs.add(name=name).tensor
+            encode(self.pb, rounded, out)
+            if rounded.numel() > LARGE:
+                out.ClearField("data")  # the reader makes it again
 
 
 def check_tensor(tensor):
@@ -251,7 +261,19 @@ def write_result(pb, result, y, single):
     # Up to a power of two: it is not the same in every run.
     result.float32_error = 2.0 ** np.ceil(np.log2(error)) if error > 0 else 0
     result.requires_grad = y.requires_grad and y.is_floating_point()
-    encode(pb, y, result.tensor, RESULT_BITS)
+    if y.numel() > LARGE:
+        write_part(pb, result, y.detach())
+    else:
+        encode(pb, y, result.tensor, RESULT_BITS)
+
+
+def write_part(pb, result, y):
+    """Of a large result: its sizes, an element every so often, and sums of all."""
+    result.shape.extend(y.shape)
+    result.stride = y.numel() // LARGE_PART
+    result.sum = float((y * cotangent(SUM, 0, y)).sum())
+    result.magnitude = float(y.abs().sum())
+    encode(pb, y.reshape(-1)[::result.stride], result.tensor, RESULT_BITS)
 
 
 def write_cases(case_pb, cases, path):

@@ -6,8 +6,6 @@
 #include "core/autograd/meta.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
-#include "core/ops/shape_ops.h"
-#include "server/codec/tensor_codec.h"
 #include "server/model/build.h"
 #include "tests/conformance/definition.h"
 
@@ -29,14 +27,14 @@ std::shared_ptr<Module> build_in(const Case& c, Precision precision) {
 }
 
 // The gradients by `wanted` of the weighed sum of what needs one.
-std::vector<Tensor> gradients(int order, const std::vector<Tensor>& of, const std::vector<Tensor>& wanted,
+std::vector<Tensor> gradients(Order order, const std::vector<Tensor>& of, const std::vector<Tensor>& wanted,
                               bool create_graph) {
   std::vector<Tensor> roots;
   std::vector<Tensor> weights;
   for (size_t i = 0; i < of.size(); ++i) {
     if (!of[i].defined() || !of[i].requires_grad()) continue;
     roots.push_back(of[i]);
-    weights.push_back(cotangent(order, i, of[i]));
+    weights.push_back(cotangent(order, i, of[i].spec()));
   }
   if (roots.empty()) return std::vector<Tensor>(wanted.size());
   const Tensors grads = grad(roots, wanted, weights, {.create_graph = create_graph, .allow_unused = true});
@@ -45,34 +43,10 @@ std::vector<Tensor> gradients(int order, const std::vector<Tensor>& of, const st
 
 }  // namespace
 
-Tensor cotangent(int order, size_t index, const Tensor& like) {
-  Tensor out = Tensor::empty(like.sizes(), like.dtype());
-  dispatch_floating("cotangent", like.dtype(), [&]<class T>(TypeTag<T>) {
-    T* values = out.mutable_data<T>();
-    for (int64_t i = 0; i < out.numel(); ++i) {
-      const int64_t bits = (i * 40503 + (order * 31 + static_cast<int64_t>(index)) * 9973 + 12345) % 65536;
-      values[i] = static_cast<T>(bits) / 32768 - 1;
-    }
-  });
-  return out;
-}
-
-Tensor tensor_of(const v1::Tensor& proto, Precision precision) {
-  const Tensor x = codec::decode_tensor(v1::Tensor(proto), "case", {});
-  return precision == Precision::kFloat32 && x.dtype() == DType::kFloat64 ? to(x, DType::kFloat32) : x;
-}
-
-std::vector<NamedTensor> tensors_of(const google::protobuf::RepeatedPtrField<v1::NamedTensor>& protos,
-                                    Precision precision) {
-  std::vector<NamedTensor> out;
-  for (const v1::NamedTensor& proto : protos) out.push_back({proto.name(), tensor_of(proto.tensor(), precision)});
-  return out;
-}
-
 Replayed replay(const Case& c, Precision precision) {
   const std::shared_ptr<Module> root = build_in(c, precision);
   if (!c.has_call()) return {};
-  std::vector<NamedTensor> leaves = tensors_of(c.inputs(), precision);
+  std::vector<NamedTensor> leaves = inputs_of(c, precision);
   Args args;
   for (const NamedTensor& input : leaves) {
     if (std::ranges::find(c.grads(), input.name, &Result::name) != c.grads().end()) set_requires_grad(input.tensor);
@@ -86,8 +60,8 @@ Replayed replay(const Case& c, Precision precision) {
   const GeneratorScope scope(generator);
   Replayed out;
   flatten_tensors((*root)(args), out.outputs);
-  if (!wanted.empty()) out.grads = gradients(0, out.outputs, wanted, true);
-  if (c.second_grads_size() > 0) out.second_grads = gradients(1, out.grads, wanted, false);
+  if (!wanted.empty()) out.grads = gradients(Order::kFirst, out.outputs, wanted, true);
+  if (c.second_grads_size() > 0) out.second_grads = gradients(Order::kSecond, out.grads, wanted, false);
   for (const Result& buffer : c.buffers()) out.buffers.push_back(find(root->named_buffers(), buffer.name()));
   return out;
 }

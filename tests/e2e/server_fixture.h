@@ -28,7 +28,13 @@ class ServerTest : public testing::Test {
   static constexpr int64_t kMaxTensorBytes = 1 << 20;
   static constexpr int64_t kMaxMessageBytes = 8 << 20;
 
-  ServerTest() {
+  struct Limits {
+    int64_t tensor_bytes = kMaxTensorBytes;
+    int64_t message_bytes = kMaxMessageBytes;
+  };
+
+  ServerTest() : ServerTest(Limits()) {}
+  explicit ServerTest(Limits limits) : limits_(limits) {
     tensor_allocator().set_limit(int64_t{1} << 30, "--tensor_memory_limit");
     auto started = rpc::RpcServer::start({"127.0.0.1", 0}, environment_, backend_);
     EXPECT_TRUE(started.ok()) << started.status();
@@ -43,17 +49,18 @@ class ServerTest : public testing::Test {
     return *std::move(client);
   }
 
+  const Limits limits_;
   Metrics metrics_{BuildInfo{}};
   Logger logger_{LogFormat::kText, LogLevel::kError};
   ComputePool pool_{{.permits = 2, .max_queue = 64, .observer = {}}};
   HookHub hooks_{64};
-  ModelRegistry models_{{.model = {.definition = {.max_tensor_bytes = kMaxTensorBytes}}}, pool_, metrics_};
+  ModelRegistry models_{{.model = {.definition = {.max_tensor_bytes = limits_.tensor_bytes}}}, pool_, metrics_};
   rpc::CallGate gate_;
-  const rpc::Environment environment_{metrics_, logger_, gate_, {.max_message_bytes = kMaxMessageBytes}};
+  const rpc::Environment environment_{metrics_, logger_, gate_, {.max_message_bytes = limits_.message_bytes}};
   const rpc::Backend backend_{.models = models_,
                               .hooks = hooks_,
-                              .tensors = {.max_tensor_bytes = kMaxTensorBytes},
-                              .max_answer_bytes = kMaxMessageBytes,
+                              .tensors = {.max_tensor_bytes = limits_.tensor_bytes},
+                              .max_answer_bytes = limits_.message_bytes,
                               .facts = {}};
   std::unique_ptr<rpc::RpcServer> server_;
 };
