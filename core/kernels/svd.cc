@@ -10,6 +10,14 @@
 #include "core/kernels/elementwise_impl.h"
 
 namespace tapewire::kernels {
+namespace {
+
+// In double for either dtype: compiling it takes the better part of a minute.
+Eigen::BDCSVD<Eigen::MatrixXd> decompose(const Eigen::MatrixXd& matrix) {
+  return {matrix, Eigen::ComputeThinU | Eigen::ComputeThinV};
+}
+
+}  // namespace
 
 void svd(const Tensor& x, const Tensor& u, const Tensor& s, const Tensor& vh) {
   const int64_t m = x.size(1);
@@ -34,10 +42,10 @@ void svd(const Tensor& x, const Tensor& u, const Tensor& s, const Tensor& vh) {
         if (!matrix.allFinite()) {
           fail("svd: The algorithm failed to converge because the input matrix contained non-finite values.");
         }
-        const Eigen::BDCSVD<Matrix> parts(matrix, Eigen::ComputeThinU | Eigen::ComputeThinV);
-        Map(to_u + i * m * k, m, k) = parts.matrixU();
-        Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(to_s + i * k, k) = parts.singularValues();
-        Map(to_vh + i * k * n, k, n) = parts.matrixV().transpose();
+        const Eigen::BDCSVD<Eigen::MatrixXd> parts = decompose(matrix.template cast<double>());
+        Map(to_u + i * m * k, m, k) = parts.matrixU().cast<T>();
+        Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(to_s + i * k, k) = parts.singularValues().cast<T>();
+        Map(to_vh + i * k * n, k, n) = parts.matrixV().transpose().cast<T>();
       }
     });
   });

@@ -30,11 +30,11 @@ class Wire : public ServerTest {
 
 class WireConformance : public CaseTest {
  protected:
-  static void SetUpTestSuite() { wire_ = std::make_unique<Wire>(); }
-  static void TearDownTestSuite() { wire_.reset(); }
+  static void SetUpTestSuite() { wire = std::make_unique<Wire>(); }
+  static void TearDownTestSuite() { wire.reset(); }
   void TearDown() override { static_cast<void>(client().delete_model(kModel)); }
 
-  static const client::Client& client() { return wire_->client; }
+  static const client::Client& client() { return wire->client; }
 
   // A served model has parameters of float32.
   static Precision precision() { return sample().state_size() > 0 ? Precision::kFloat32 : Precision::kAsRecorded; }
@@ -112,7 +112,7 @@ class WireConformance : public CaseTest {
   }
 
  private:
-  static inline std::unique_ptr<Wire> wire_;
+  static inline std::unique_ptr<Wire> wire;
 };
 
 TEST_P(WireConformance, GivesWhatPyTorchGives) {

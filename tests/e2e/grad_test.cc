@@ -6,7 +6,6 @@
 namespace tapewire {
 namespace {
 
-using testing::DoubleEq;
 using testing::ElementsAre;
 using testing::HasSubstr;
 

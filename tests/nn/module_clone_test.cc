@@ -88,7 +88,7 @@ TEST(CloneTest, IsRefusedForATensorWithHistoryAndAnUnknownClass) {
 
 TEST(CloneTest, ACopyOutsideOfCloneIsRefused) {
   const auto fc = std::make_shared<Linear>(1, 1);
-  EXPECT_EQ(error_of([&] { const Linear copy(*fc); }), "a module was copied outside of clone()");
+  EXPECT_EQ(error_of([&] { std::make_shared<Linear>(*fc); }), "a module was copied outside of clone()");
 }
 
 // Attributes that a class can be made with: small numbers for what is required, and what few classes want beyond.
