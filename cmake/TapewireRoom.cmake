@@ -15,8 +15,8 @@ if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
 endif()
 
-# Half of a test's compilation is reading gMock, a third of an op's reading op.h, and so of a module's and of the command
-# line's. clang-tidy, which reads without, keeps the includes complete; the sanitizers' flags differ from target to target.
+# Half of a test's compilation is reading gMock, and half of a service's reading gRPC and the contract. clang-tidy, which
+# reads without, keeps the includes complete; the sanitizers' flags differ from target to target.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT TAPEWIRE_SANITIZE)
   option(TAPEWIRE_PCH "Precompile the headers that most of a room begins with" ON)
 endif()
@@ -39,6 +39,13 @@ if(TAPEWIRE_SANITIZE)
     -fsanitize=${TAPEWIRE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${TAPEWIRE_SANITIZE})
 endif()
+
+# tapewire_precompile(<target> <header>...): what most of its files begin with, read once.
+function(tapewire_precompile target)
+  if(TAPEWIRE_PCH)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+  endif()
+endfunction()
 
 # tapewire_room(<target> [REGISTERS] [UNINSTRUMENTED] [DEPS <target>...] [PRIVATE_DEPS <target>...])
 # A room: a static library of the .cc files in the current folder. It may use only the rooms in DEPS. A room that
@@ -86,9 +93,10 @@ function(tapewire_link target scope)
   endforeach()
 endfunction()
 
-# tapewire_test(<name> DEPS <target>...): one test binary of the *_test.cc files in the current folder.
+# tapewire_test(<name> DEPS <target>... [PRECOMPILE <header>...]): one test binary of the *_test.cc files in the current
+# folder. PRECOMPILE is for large headers that most of them begin with.
 function(tapewire_test name)
-  cmake_parse_arguments(TEST "" "" "DEPS" ${ARGN})
+  cmake_parse_arguments(TEST "" "" "DEPS;PRECOMPILE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc")
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE tapewire_flags GTest::gmock GTest::gtest_main)
@@ -102,11 +110,15 @@ function(tapewire_test name)
   if(TAPEWIRE_PCH)
     # gRPC's users are compiled with -pthread, which defines a macro: all are, to share the header.
     target_compile_options(${name} PRIVATE -pthread)
+    set(common <gmock/gmock.h> <gtest/gtest.h> "${CMAKE_SOURCE_DIR}/core/tensor/value.h")
     get_property(owner GLOBAL PROPERTY tapewire_test_pch)
-    if(owner)
+    if(TEST_PRECOMPILE)
+      list(TRANSFORM TEST_PRECOMPILE PREPEND "${CMAKE_SOURCE_DIR}/")
+      target_precompile_headers(${name} PRIVATE ${common} ${TEST_PRECOMPILE})
+    elseif(owner)
       target_precompile_headers(${name} REUSE_FROM ${owner})
     else()
-      target_precompile_headers(${name} PRIVATE <gmock/gmock.h> <gtest/gtest.h> "${CMAKE_SOURCE_DIR}/core/tensor/value.h")
+      target_precompile_headers(${name} PRIVATE ${common})
       set_property(GLOBAL PROPERTY tapewire_test_pch ${name})
     endif()
   endif()
