@@ -8,7 +8,9 @@
 namespace tapewire::client {
 
 HookWatcher::Impl::Impl(std::shared_ptr<grpc::Channel> channel, const v1::WatchHooksRequest& request)
-    : stub_(std::move(channel)), stream_(stub_.WatchHooks(&context_, request)) {}
+    : stub_(std::move(channel)), stream_(stub_.WatchHooks(&context_, request)) {
+  stream_->WaitForInitialMetadata();  // the server watches now, or the stream has ended already
+}
 
 HookWatcher::Impl::~Impl() {
   cancel();

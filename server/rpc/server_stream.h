@@ -42,7 +42,8 @@ class EventStream {
   explicit EventStream(const std::shared_ptr<Target>& target)
       : target_(target.get(), [target](Target*) { target->finish(absl::InternalError("the stream was dropped")); }) {}
 
-  /// Where messages come from. REQUIRES: called once. The source is let go when the stream ends.
+  /// Where messages come from: the client is told at once that the stream stands. REQUIRES: called once. The source is
+  /// let go when the stream ends.
   void open(Source source) const { target_->open(std::move(source)); }
   /// The source may have something. Cheap when the stream knows already, or the client is still busy with the last.
   void notify() const { target_->notify(); }
@@ -154,6 +155,7 @@ class EventStreamCall final : public OneRequestCall<Request>, public EventStream
     this->post([this, source = std::move(source)]() mutable {
       if (this->ending()) return;
       source_ = std::move(source);
+      this->announce();
       written();
     });
   }

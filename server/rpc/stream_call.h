@@ -48,6 +48,10 @@ class StreamCall : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBu
   /// A message came: runs beside events, to decode; what it returns is the event.
   virtual Event received(grpc::ByteBuffer message) = 0;
 
+  /// Sends the initial metadata now, and not with the first message. REQUIRES: called once, before any write().
+  void announce() {
+    if (!ending_) StartSendInitialMetadata();
+  }
   /// Asks for one message; does nothing while one is asked for or none can come.
   void read();
   /// Queues a message to be written. REQUIRES: the subclass bounds the queue by queued().

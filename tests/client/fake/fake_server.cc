@@ -359,6 +359,7 @@ class FakeServer::Services : public v1::ModelService::Service,
     std::unique_lock lock(mutex);
     ++watchers;
     changed.notify_all();
+    writer->SendInitialMetadata();
     size_t at = 0;
     while (!context->IsCancelled() && !stopping) {
       if (at < events.size()) {
