@@ -8,8 +8,13 @@ thread_local const CancelToken* current_token = nullptr;
 }  // namespace
 
 void CancelToken::check() const {
-  if (cancelled()) fail_with(absl::StatusCode::kCancelled, "the call was cancelled");
+  if (cancelled_.load(std::memory_order_relaxed)) fail_with(absl::StatusCode::kCancelled, "the call was cancelled");
+  if (parent_ != nullptr) parent_->check();
   if (deadline_ != Clock::time_point::max() && Clock::now() >= deadline_) {
+    if (limit_ != nullptr) {
+      fail_with(absl::StatusCode::kDeadlineExceeded, "the call has no deadline, and ran longer than ", limit_,
+                " allows");
+    }
     fail_with(absl::StatusCode::kDeadlineExceeded, "the call's deadline passed while it ran");
   }
 }

@@ -9,15 +9,17 @@ absl::Status CancelSource::status() const {
   if (deadline != CancelToken::Clock::time_point::max() && CancelToken::Clock::now() >= deadline) {
     return absl::DeadlineExceededError("the call's deadline passed");
   }
-  if (token_.cancelled()) return absl::CancelledError("the call was cancelled");
-  return absl::OkStatus();
+  if (!token_.cancelled()) return absl::OkStatus();
+  MutexLock lock(mutex_);
+  return reason_;
 }
 
-void CancelSource::cancel() {
+void CancelSource::cancel(absl::Status reason) {
   std::vector<std::pair<uint64_t, absl::AnyInvocable<void()>>> callbacks;
   {
     MutexLock lock(mutex_);
     if (token_.cancelled()) return;
+    reason_ = std::move(reason);
     token_.cancel();
     callbacks.swap(callbacks_);
   }

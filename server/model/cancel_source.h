@@ -21,11 +21,11 @@ class CancelSource {
   const CancelToken& token() const { return token_; }
   /// True once cancelled or past the deadline.
   bool stopped() const { return !status().ok(); }
-  /// OK, DEADLINE_EXCEEDED (also when cancelled for being late), or CANCELLED.
-  absl::Status status() const;
+  /// OK, DEADLINE_EXCEEDED (also when cancelled for being late), or what cancel() was given.
+  absl::Status status() const TW_EXCLUDES(mutex_);
 
   /// Sets the token, then runs the callbacks on this thread. Only the first call does anything.
-  void cancel() TW_EXCLUDES(mutex_);
+  void cancel(absl::Status reason = absl::CancelledError("the call was cancelled")) TW_EXCLUDES(mutex_);
   /// `callback` runs at cancel(), or now when that has been. It must not throw. The id is for forget(); 0 when it ran.
   uint64_t on_cancel(absl::AnyInvocable<void()> callback) TW_EXCLUDES(mutex_);
   /// A callback that has not begun will not run. One that runs now is not waited for.
@@ -35,7 +35,8 @@ class CancelSource {
 
  private:
   CancelToken token_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
+  absl::Status reason_ TW_GUARDED_BY(mutex_);
   uint64_t last_id_ TW_GUARDED_BY(mutex_) = 0;
   std::vector<std::pair<uint64_t, absl::AnyInvocable<void()>>> callbacks_ TW_GUARDED_BY(mutex_);
 };
