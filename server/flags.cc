@@ -70,6 +70,8 @@ ABSL_FLAG(int64_t, max_tapes, 64, "tapes of a model that are kept at a time");
 ABSL_FLAG(int64_t, tape_lease_seconds, 600,
           "seconds that a tape is kept after its last use, unless the client asks otherwise");
 ABSL_FLAG(int64_t, max_hooks, 1000, "hooks of a model at a time");
+ABSL_FLAG(int64_t, max_call_seconds, 600,
+          "seconds that a call without a deadline may compute, in a stream each of its messages; 0: no limit");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
           "time that running calls get to end after SIGTERM or SIGINT; what is left is then cancelled");
 ABSL_FLAG(std::string, log_level, "info", "least severe lines that are logged: debug, info, warning, error or off");
@@ -158,6 +160,9 @@ ServerOptions read_flags(Check& check) {
   options.tape_lease_seconds =
       check.at_least("tape_lease_seconds", absl::GetFlag(FLAGS_tape_lease_seconds), int64_t{1});
   options.max_hooks = check.at_least("max_hooks", absl::GetFlag(FLAGS_max_hooks), int64_t{0});
+  constexpr int64_t kLongestCall = int64_t{100} * 366 * 24 * 3600;
+  options.max_call = std::chrono::seconds(
+      std::min(kLongestCall, check.at_least("max_call_seconds", absl::GetFlag(FLAGS_max_call_seconds), int64_t{0})));
   const absl::Duration drain = absl::GetFlag(FLAGS_drain_timeout);
   constexpr int kLongestDrainHours = 24;
   if (drain < absl::ZeroDuration() || drain > absl::Hours(kLongestDrainHours)) {
@@ -184,7 +189,8 @@ std::map<std::string, int64_t> ServerOptions::limits() const {
           {"max_queue", max_queue},
           {"max_tapes", max_tapes},
           {"tape_lease_seconds", tape_lease_seconds},
-          {"max_hooks", max_hooks}};
+          {"max_hooks", max_hooks},
+          {"max_call_seconds", max_call.count()}};
 }
 
 ServerOptions parse_flags(int argc, char** argv) {

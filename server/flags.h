@@ -23,6 +23,7 @@ struct ServerOptions {
   int64_t max_tapes = 0;
   int64_t tape_lease_seconds = 0;
   int64_t max_hooks = 0;
+  std::chrono::seconds max_call{0};
   std::chrono::milliseconds drain_timeout{0};
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;

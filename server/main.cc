@@ -53,7 +53,7 @@ int serve(const ServerOptions& options, Logger& logger) {
 
   Metrics metrics(build_info());
   std::atomic<bool> ready{false};
-  ComputePool pool({.permits = options.compute_threads, .max_queue = options.max_queue, .observer = {}});
+  ComputePool pool({.permits = options.compute_threads, .max_call = options.max_call});
   HookHub hooks(options.max_hooks);
   ModelRegistry models({.model = {.definition = {.max_tensor_bytes = options.max_tensor_bytes},
                                   .max_queue = options.max_queue,

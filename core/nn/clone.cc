@@ -11,6 +11,11 @@
 namespace tapewire {
 namespace {
 thread_local CloneMemo* current_memo = nullptr;
+
+bool shares_whole_buffer(const Tensor& x) {
+  return x.is_contiguous() && x.offset() == 0 && x.nbytes() == x.storage().size();
+}
+
 }  // namespace
 
 CloneMemo::CloneMemo() : previous_(current_memo) { current_memo = this; }
@@ -24,8 +29,9 @@ Tensor CloneMemo::copy(const Tensor& tensor) {
     fail_precondition(
         "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.");
   }
-  NoGradGuard no_grad;
-  const Tensor made = tapewire::clone(tensor);
+  // The bytes are shared until one of the two writes.
+  const Tensor made = shares_whole_buffer(tensor) ? Tensor::over(tensor.storage().share_buffer(), tensor.sizes(), tensor.dtype())
+                                                  : [&] { NoGradGuard no_grad; return tapewire::clone(tensor); }();
   set_requires_grad(made, tensor.requires_grad());
   tensors_.emplace(tensor.impl().get(), made);
   return made;

@@ -126,7 +126,8 @@ class Module : public std::enable_shared_from_this<Module> {
   [[noreturn]] void half();
   [[noreturn]] void bfloat16();
 
-  /// A deep copy (copy.deepcopy): tensors of their own, which are leaves without gradients; what the tree shares (tied
+  /// A deep copy (copy.deepcopy): tensors of their own, which share bytes with the original's until one of the two
+  /// writes (copy on write), and are leaves without gradients; what the tree shares (tied
   /// parameters, a module under two names), the copy shares too; flags and options are those of now. Hooks stay with
   /// the original: their handles could not take them off the copy. Throws for a class that is not registered and does
   /// not say how it is copied.

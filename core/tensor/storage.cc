@@ -13,7 +13,7 @@ void Storage::detach_buffer() {
 }
 
 void Storage::replace_buffer(Ref<Buffer> buffer) {
-  if (buffer->size() != buffer_->size()) {
+  if (buffer->size() != buffer_->size() && buffer->size() != 0 && buffer_->size() != 0) {
     fail_internal("replace_buffer: ", buffer->size(), " bytes for a storage of ", buffer_->size());
   }
   buffer_ = std::move(buffer);

@@ -27,7 +27,8 @@ class Storage : public RefCounted<Storage> {
 
   /// A share of the bytes as they are now: later writes here do not reach it.
   Ref<Buffer> share_buffer() const { return buffer_; }
-  /// Puts other bytes in place, as a restore does. REQUIRES: the same size.
+  /// Puts other bytes in place, as a restore does. REQUIRES: the same size; or no bytes, which lets those go that are
+  /// here: then whoever uses the storage next puts bytes of the right size back first.
   void replace_buffer(Ref<Buffer> buffer);
 
  private:

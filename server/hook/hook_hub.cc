@@ -5,11 +5,12 @@
 namespace tapewire {
 
 std::shared_ptr<ModelHooks> HookHub::of(const std::shared_ptr<LiveModel>& model) {
-  MutexLock lock(mutex_);
-  if (const auto found = hooks_.find(model.get()); found != hooks_.end()) return found->second;
+  {
+    MutexLock lock(mutex_);
+    if (const auto found = hooks_.find(model.get()); found != hooks_.end()) return found->second;
+  }
   auto hooks = std::make_shared<ModelHooks>(max_hooks_, model->metrics_handle());
-  const absl::Status deleted = absl::NotFoundError(str_cat("model '", model->name(), "' was deleted"));
-  const bool lives = model->on_delete([this, key = model.get(), deleted] {
+  const uint64_t id = model->on_close([this, key = model.get(), deleted = model->closed_status()] {
     std::shared_ptr<ModelHooks> ended;
     {
       MutexLock lock_again(mutex_);
@@ -18,14 +19,9 @@ std::shared_ptr<ModelHooks> HookHub::of(const std::shared_ptr<LiveModel>& model)
     }
     if (ended) ended->finish_watchers(deleted);
   });
-  model->on_expire([weak = std::weak_ptr(hooks), key = model.get()] {
-    const auto expiring = weak.lock();
-    if (!expiring || !expiring->any_expired()) return;
-    key->submit(nullptr, [expiring](LiveModel& m) { expiring->drop_expired(m); }, [](const absl::Status&) {});
-  });
-  if (!lives) throw Error(deleted.code(), std::string(deleted.message()));
-  hooks_[model.get()] = hooks;
-  return hooks;
+  if (id == 0) throw Error(absl::StatusCode::kNotFound, std::string(model->closed_status().message()));
+  MutexLock lock(mutex_);
+  return hooks_.try_emplace(model.get(), hooks).first->second;
 }
 
 void HookHub::finish_watchers(const absl::Status& status) {

@@ -5,6 +5,7 @@
 
 #include "core/base/mutex.h"
 #include "server/hook/model_hooks.h"
+#include "server/model/live_model.h"
 
 namespace tapewire {
 

@@ -44,7 +44,7 @@ bool expired(const HookInfo& info) { return info.expires && *info.expires <= std
 
 }  // namespace
 
-HookInfo ModelHooks::add(LiveModel& model, HookSpec spec) {
+HookInfo ModelHooks::add(ModelState& model, HookSpec spec) {
   drop_expired(model);
   {
     MutexLock lock(mutex_);
@@ -63,7 +63,7 @@ HookInfo ModelHooks::add(LiveModel& model, HookSpec spec) {
 }
 
 // Nothing is attached when this throws: what can be wrong is checked first.
-std::shared_ptr<ModelHooks::Entry> ModelHooks::attach(LiveModel& model, HookInfo info) {
+std::shared_ptr<ModelHooks::Entry> ModelHooks::attach(ModelState& model, HookInfo info) {
   auto entry = std::make_shared<Entry>();
   const std::string& target = info.spec.target;
   if (info.spec.kind == HookKind::kTensor) {
@@ -102,7 +102,7 @@ std::shared_ptr<ModelHooks::Entry> ModelHooks::attach(LiveModel& model, HookInfo
 }
 
 // The closures are owned by the model's modules, so the model outlives them.
-void ModelHooks::put_on_module(const LiveModel& model, Module& module, size_t index, Entry& entry) {
+void ModelHooks::put_on_module(const ModelState& model, Module& module, size_t index, Entry& entry) {
   const auto show = [self = weak_from_this(), &model, info = entry.info, index](const Named& tensors) {
     if (const auto hooks = self.lock()) hooks->fire(model, *info, info->matched[index], tensors);
   };
@@ -152,7 +152,7 @@ void ModelHooks::put_on_module(const LiveModel& model, Module& module, size_t in
   }
 }
 
-void ModelHooks::fire(const LiveModel& model, const HookInfo& info, const std::string& path, const Named& tensors) {
+void ModelHooks::fire(const ModelState& model, const HookInfo& info, const std::string& path, const Named& tensors) {
   if (model.step_count() % std::max<int64_t>(info.spec.every_n_steps, 1) != 0 || expired(info)) return;
   std::vector<std::shared_ptr<Watcher>> listening;
   {
@@ -180,7 +180,7 @@ bool ModelHooks::any_expired() const {
   return std::ranges::any_of(hooks_, [](const auto& entry) { return expired(*entry->info); });
 }
 
-void ModelHooks::drop_expired(LiveModel& model) {
+void ModelHooks::drop_expired(ModelState& model) {
   std::vector<std::shared_ptr<Entry>> gone;
   {
     MutexLock lock(mutex_);
@@ -193,12 +193,12 @@ void ModelHooks::drop_expired(LiveModel& model) {
   for (const auto& entry : gone) detach(model, *entry);
 }
 
-void ModelHooks::detach(LiveModel& model, Entry& entry) {
+void ModelHooks::detach(ModelState& model, Entry& entry) {
   for (HookHandle& handle : entry.handles) handle.remove();
   model.add_hooks(-1);
 }
 
-void ModelHooks::remove(LiveModel& model, const std::string& id) {
+void ModelHooks::remove(ModelState& model, const std::string& id) {
   drop_expired(model);
   std::shared_ptr<Entry> entry;
   {

@@ -10,7 +10,7 @@
 #include "core/base/mutex.h"
 #include "server/hook/event.h"
 #include "server/hook/watcher.h"
-#include "server/model/live_model.h"
+#include "server/model/model_state.h"
 
 namespace tapewire {
 
@@ -49,11 +49,11 @@ class ModelHooks : public std::enable_shared_from_this<ModelHooks> {
       : max_hooks_(max_hooks), metrics_(std::move(metrics)) {}
 
   /// Puts a hook on all that its target matches. In the model's turn. INVALID_ARGUMENT, RESOURCE_EXHAUSTED.
-  HookInfo add(LiveModel& model, HookSpec spec) TW_EXCLUDES(mutex_);
+  HookInfo add(ModelState& model, HookSpec spec) TW_EXCLUDES(mutex_);
   /// Takes it off. In the model's turn. NOT_FOUND.
-  void remove(LiveModel& model, const std::string& id) TW_EXCLUDES(mutex_);
+  void remove(ModelState& model, const std::string& id) TW_EXCLUDES(mutex_);
   /// Takes off those whose lease ran out. In the model's turn.
-  void drop_expired(LiveModel& model) TW_EXCLUDES(mutex_);
+  void drop_expired(ModelState& model) TW_EXCLUDES(mutex_);
   bool any_expired() const TW_EXCLUDES(mutex_);
   /// In registration order; those whose lease ran out are gone.
   std::vector<HookInfo> list() const TW_EXCLUDES(mutex_);
@@ -72,12 +72,12 @@ class ModelHooks : public std::enable_shared_from_this<ModelHooks> {
   };
   using Named = std::vector<std::pair<std::string, Tensor>>;
 
-  std::shared_ptr<Entry> attach(LiveModel& model, HookInfo info);
+  std::shared_ptr<Entry> attach(ModelState& model, HookInfo info);
   /// Puts the hook on the module whose path is entry.info->matched[index].
-  void put_on_module(const LiveModel& model, Module& module, size_t index, Entry& entry);
-  static void detach(LiveModel& model, Entry& entry);
+  void put_on_module(const ModelState& model, Module& module, size_t index, Entry& entry);
+  static void detach(ModelState& model, Entry& entry);
   /// Called by the engine: makes an event of what the hook sees, if anybody watches.
-  void fire(const LiveModel& model, const HookInfo& info, const std::string& path, const Named& tensors)
+  void fire(const ModelState& model, const HookInfo& info, const std::string& path, const Named& tensors)
       TW_EXCLUDES(mutex_);
 
   const int64_t max_hooks_;

@@ -1,6 +1,10 @@
 #include "server/model/captures.h"
 
+#include <string_view>
+#include <unordered_set>
+
 #include "core/base/error.h"
+#include "core/base/suggest.h"
 
 namespace tapewire {
 
@@ -15,6 +19,15 @@ void Captures::watch(Module& module, const std::string& path) {
     for (size_t i = 0; i < tensors.size(); ++i) taken_.push_back({i == 0 ? path : str_cat(path, "_", i), tensors[i]});
     return std::optional<Value>();
   }));
+}
+
+void Captures::watch_all(const std::vector<std::string>& paths,
+                         absl::FunctionRef<Module&(const std::string&)> module_at) {
+  std::unordered_set<std::string_view> seen;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    if (!seen.insert(paths[i]).second) fail("capture[", i, "]: ", quoted(paths[i]), " is named twice");
+    watch(module_at(paths[i]), paths[i]);
+  }
 }
 
 }  // namespace tapewire

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "core/nn/module.h"
 
 namespace tapewire {
@@ -18,6 +19,9 @@ class Captures {
 
   /// Takes what `module` puts out from now on: its tensors are named `path`, `path`_1, ...
   void watch(Module& module, const std::string& path);
+  /// Takes what the modules at these paths put out; `module_at(path)` finds one, or throws. Throws INVALID_ARGUMENT for
+  /// a path that is named twice.
+  void watch_all(const std::vector<std::string>& paths, absl::FunctionRef<Module&(const std::string&)> module_at);
   /// In the order in which the modules ended.
   const std::vector<NamedTensor>& taken() const { return taken_; }
 

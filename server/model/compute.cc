@@ -18,6 +18,7 @@ struct Job {
   JobBody body;
   JobKind kind = JobKind::kChange;
   int permits = 1;
+  bool for_read = false;
   bool internal = false;
   std::shared_ptr<CancelSource> cancel;
   std::shared_ptr<StrandState> strand;
@@ -30,6 +31,7 @@ struct Job {
 namespace {
 
 bool is_turn(const Job& job) { return job.kind != JobKind::kRead; }
+bool counts_as_read(const Job& job) { return job.kind == JobKind::kRead || job.for_read; }
 
 void report_depth(const Job& job, int delta) {
   if (!job.internal && job.strand->observer.depth_changed) job.strand->observer.depth_changed(delta);
@@ -37,7 +39,7 @@ void report_depth(const Job& job, int delta) {
 
 void count_waiting(const Job& job, int delta) {
   if (job.internal) return;
-  (is_turn(job) ? job.strand->waiting_turns : job.strand->waiting_reads) += delta;
+  (counts_as_read(job) ? job.strand->waiting_reads : job.strand->waiting_turns) += delta;
 }
 
 }  // namespace
@@ -84,7 +86,7 @@ absl::Status ComputePool::admit(const Job& job) const {
   }
   const StrandState& strand = *job.strand;
   if (!strand.closed.ok()) return strand.closed;
-  const int64_t waiting = detail::is_turn(job) ? strand.waiting_turns : strand.waiting_reads;
+  const int64_t waiting = detail::counts_as_read(job) ? strand.waiting_reads : strand.waiting_turns;
   if (!job.internal && waiting >= strand.max_waiting) {
     return absl::ResourceExhaustedError(
         str_cat(strand.name, ": ", waiting, " calls wait already, as many as --max_queue allows"));
@@ -98,6 +100,7 @@ void ComputePool::add(const std::shared_ptr<StrandState>& strand, JobOptions opt
   job->body = std::move(body);
   job->kind = options.kind;
   job->permits = options.kind == JobKind::kChange ? options.permits : 1;
+  job->for_read = options.for_read;
   job->internal = options.internal;
   job->cancel = std::move(options.cancel);
   job->strand = strand;
@@ -129,7 +132,7 @@ void ComputePool::enqueue(const JobPtr& job) {
   StrandState& strand = *job->strand;
   if (detail::is_turn(*job) && strand.busy) {
     job->state = State::kBehind;
-    if (job->internal) {
+    if (job->internal || job->for_read) {
       strand.behind.push_front(job);
     } else {
       strand.behind.push_back(job);

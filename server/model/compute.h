@@ -39,7 +39,10 @@ struct JobOptions {
   JobKind kind = JobKind::kChange;
   int permits = 1;                                 // of kChange alone
   std::shared_ptr<CancelSource> cancel = nullptr;  // none: the job can only be cancelled by a drain
-  bool internal = false;  // the server's own: goes before the calls that wait for the strand, and counts for no limit
+  // A turn that a read needs: goes before the changes that wait for the strand, and counts among its waiting reads.
+  bool for_read = false;
+  // The server's own: goes before the changes that wait, and counts for no limit.
+  bool internal = false;
 };
 
 /// A job as the queues see it. Called exactly once: with OK on a compute thread, or with the reason why it never ran on

@@ -16,18 +16,33 @@ bool is_model_name(std::string_view name) {
          std::ranges::all_of(name, [&](char c) { return plain(c) || c == '_' || c == '.' || c == '-'; });
 }
 
+namespace {
+
+ModelRegistry::Options with_clock(ModelRegistry::Options options, const std::shared_ptr<ExpiryClock>& clock) {
+  options.model.expires_at = [clock](ExpiryClock::Clock::time_point time) { clock->wake_at(time); };
+  return options;
+}
+
+// What a deletion is remembered under: sequences rise by client and model.
+ChangeId deletion_id(const std::string& name, const ChangeId& id) {
+  return {id.sequence == 0 ? "" : str_cat(id.client, "/", name), id.sequence};
+}
+
+}  // namespace
+
 ModelRegistry::ModelRegistry(Options options, ComputePool& pool, Metrics& metrics)
-    : options_(options), pool_(pool), metrics_(metrics), sweeper_([this] { sweep_loop(); }) {}
+    : pool_(pool),
+      metrics_(metrics),
+      clock_(std::make_shared<ExpiryClock>([this](ExpiryClock::Clock::time_point now) { return expire(now); })),
+      options_(with_clock(std::move(options), clock_)) {}
 
 ModelRegistry::~ModelRegistry() {
+  clock_->stop();
   std::vector<std::string> names;
   {
     MutexLock lock(mutex_);
-    stopping_ = true;
     for (const auto& [name, model] : models_) names.push_back(name);
   }
-  stopping_changed_.notify_all();
-  sweeper_.join();
   for (const std::string& name : names) {
     try {
       remove(name);
@@ -37,84 +52,101 @@ ModelRegistry::~ModelRegistry() {
   }
 }
 
-std::shared_ptr<LiveModel> ModelRegistry::create(const std::string& name, const v1::ModelSpec& spec, uint64_t seed,
-                                                 bool validate_only, const ChangeId& id) {
-  if (!is_model_name(name)) fail("name: ", quoted(name), " is no model name; expected [a-z0-9][a-z0-9_.-]{0,62}");
-  if (id.sequence != 0) join_build(name, id);
-  {
-    MutexLock lock(mutex_);
-    const auto found = models_.find(name);
-    if (found != models_.end() && found->second && id.sequence != 0 && found->second->created_by() == id) {
-      return found->second;
-    }
-    if (found != models_.end())
-      fail_with(absl::StatusCode::kAlreadyExists, "a model ", quoted(name), " exists already");
-    if (static_cast<int64_t>(models_.size()) >= options_.max_models) {
-      fail_limit("max_models", "the server holds ", models_.size(),
-                 " models already; delete one, or raise --max_models (", options_.max_models, ")");
-    }
-    if (!validate_only) {
-      models_[name] = nullptr;
-      building_[name] = id;
-    }
+std::shared_ptr<LiveModel> ModelRegistry::find_existing(const CreateArgs& args) const {
+  if (const auto found = models_.find(args.name); found != models_.end()) {
+    if (args.id.sequence != 0 && found->second->created_by() == args.id) return found->second;
+    fail_with(absl::StatusCode::kAlreadyExists, "a model ", quoted(args.name), " exists already");
   }
-  if (validate_only) {
-    return std::make_shared<LiveModel>(name, spec, seed, options_.model, pool_, std::make_shared<ModelMetrics>(name));
+  if (static_cast<int64_t>(models_.size()) >= options_.max_models) {
+    fail_limit("max_models", "the server holds ", models_.size(), " models already; delete one, or raise --max_models (",
+               options_.max_models, ")");
   }
-  std::shared_ptr<ModelMetrics> metrics;
-  std::shared_ptr<LiveModel> model;
-  const auto built = [&] {
-    MutexLock lock(mutex_);
-    building_.erase(name);
-    if (model) {
-      models_[name] = model;
-    } else {
-      models_.erase(name);
-    }
-    built_.notify_all();
-  };
-  try {
-    metrics = metrics_.add_model(name);
-    auto made = std::make_shared<LiveModel>(name, spec, seed, options_.model, pool_, metrics, id);
-    check_cancelled();
-    model = std::move(made);
-  } catch (...) {
-    if (metrics) metrics_.remove_model(metrics);
-    built();
-    throw;
-  }
-  built();
-  return model;
+  return nullptr;
 }
 
-void ModelRegistry::join_build(const std::string& name, const ChangeId& id) {
-  constexpr auto kLook = std::chrono::milliseconds(20);  // at cancellation
-  std::optional<PermitRelease> waiting;
-  for (;;) {
-    check_cancelled();
-    {
-      MutexLock lock(mutex_);
-      const auto found = building_.find(name);
-      if (found == building_.end() || !(found->second == id)) return;
-      if (waiting) built_.wait_until(mutex_, std::chrono::steady_clock::now() + kLook);
-    }
-    if (!waiting) waiting.emplace();
+void ModelRegistry::create(CreateArgs args, const std::shared_ptr<CancelSource>& cancel, Created created) {
+  if (!is_model_name(args.name)) {
+    fail("name: ", quoted(args.name), " is no model name; expected [a-z0-9][a-z0-9_.-]{0,62}");
   }
+  Strand* strand = nullptr;
+  {
+    MutexLock lock(mutex_);
+    // Known at once, without waiting for those that build.
+    if (auto existing = find_existing(args)) {
+      lock.unlock();
+      return created(std::move(existing));
+    }
+    Builds& builds = builds_[args.name];
+    if (!builds.strand) {
+      builds.strand = std::make_unique<Strand>(
+          pool_, Strand::Options{.name = str_cat("name '", args.name, "'"), .max_queue = options_.model.max_queue});
+    }
+    ++builds.count;
+    strand = builds.strand.get();  // lives until build_ended()
+  }
+  const std::string name = args.name;
+  strand->submit({.kind = JobKind::kBuild, .cancel = cancel}, [this, args = std::move(args)] { return build(args); },
+                 [this, name, created = std::move(created)](absl::StatusOr<std::shared_ptr<LiveModel>> model) {
+                   build_ended(name);
+                   created(std::move(model));
+                 });
+}
+
+std::shared_ptr<LiveModel> ModelRegistry::build(const CreateArgs& args) {
+  {
+    MutexLock lock(mutex_);
+    if (auto existing = find_existing(args)) return existing;
+  }
+  if (args.validate_only) {
+    return std::make_shared<LiveModel>(args.name, args.spec, args.seed, options_.model, pool_,
+                                       std::make_shared<ModelMetrics>(args.name));
+  }
+  const std::shared_ptr<ModelMetrics> metrics = metrics_.add_model(args.name);
+  try {
+    auto model =
+        std::make_shared<LiveModel>(args.name, args.spec, args.seed, options_.model, pool_, metrics, args.id);
+    check_cancelled();
+    MutexLock lock(mutex_);
+    // Others, of other names, may have been built meanwhile.
+    if (find_existing(args)) fail_internal("two models were built under the name ", quoted(args.name));
+    models_[args.name] = model;
+    return model;
+  } catch (...) {
+    metrics_.remove_model(metrics);
+    throw;
+  }
+}
+
+void ModelRegistry::build_ended(const std::string& name) {
+  std::unique_ptr<Strand> last;
+  MutexLock lock(mutex_);
+  const auto found = builds_.find(name);
+  if (--found->second.count > 0) return;
+  last = std::move(found->second.strand);
+  builds_.erase(found);
 }
 
 std::shared_ptr<LiveModel> ModelRegistry::require(const std::string& name) const {
   MutexLock lock(mutex_);
   const auto found = models_.find(name);
-  if (found != models_.end() && found->second) return found->second;
+  if (found != models_.end()) return found->second;
   std::vector<std::string_view> known;
-  for (const auto& [other, model] : models_) {
-    if (model) known.push_back(other);
-  }
+  for (const auto& [other, model] : models_) known.push_back(other);
   fail_with(absl::StatusCode::kNotFound, "no model ", quoted(name), did_you_mean(name, known));
 }
 
 void ModelRegistry::remove(const std::string& name, const ChangeId& id, absl::AnyInvocable<void()> ended) {
-  const std::shared_ptr<LiveModel> model = require(name);
+  const ChangeId change = deletion_id(name, id);
+  std::shared_ptr<LiveModel> model;
+  {
+    MutexLock lock(mutex_);
+    if (deletions_.check(change, "DeleteModel")) {
+      lock.unlock();
+      if (ended) ended();
+      return;
+    }
+  }
+  model = require(name);
   const ChangeId& made_by = model->created_by();
   if (id.sequence != 0 && id.client == made_by.client && id.sequence <= made_by.sequence) {
     fail_precondition("call_id.sequence: ", id.sequence, " is of before the call that made the model, ",
@@ -127,6 +159,7 @@ void ModelRegistry::remove(const std::string& name, const ChangeId& id, absl::An
       fail_with(absl::StatusCode::kNotFound, "no model ", quoted(name), "; another call deleted it");
     }
     models_.erase(found);
+    deletions_.note(change, "DeleteModel", "");
   }
   metrics_.remove_model(model->metrics_handle());
   model->close(std::move(ended));
@@ -135,15 +168,13 @@ void ModelRegistry::remove(const std::string& name, const ChangeId& id, absl::An
 std::vector<std::shared_ptr<LiveModel>> ModelRegistry::list(const std::string& after, size_t most) const {
   MutexLock lock(mutex_);
   std::vector<std::shared_ptr<LiveModel>> out;
-  for (auto it = models_.upper_bound(after); it != models_.end() && out.size() < most; ++it) {
-    if (it->second) out.push_back(it->second);
-  }
+  for (auto it = models_.upper_bound(after); it != models_.end() && out.size() < most; ++it) out.push_back(it->second);
   return out;
 }
 
 size_t ModelRegistry::size() const {
   MutexLock lock(mutex_);
-  return static_cast<size_t>(std::ranges::count_if(models_, [](const auto& entry) { return entry.second != nullptr; }));
+  return models_.size();
 }
 
 size_t ModelRegistry::tape_count() const {
@@ -152,18 +183,14 @@ size_t ModelRegistry::tape_count() const {
   return count;
 }
 
-void ModelRegistry::sweep_loop() {
-  constexpr auto kPeriod = std::chrono::seconds(1);
-  for (;;) {
-    {
-      MutexLock lock(mutex_);
-      const auto until = std::chrono::steady_clock::now() + kPeriod;
-      while (!stopping_ && std::chrono::steady_clock::now() < until) stopping_changed_.wait_until(mutex_, until);
-      if (stopping_) return;
-    }
-    const auto now = TapeStore::Clock::now();
-    for (const auto& model : list("", ~size_t{0})) model->expire(now);
+std::optional<ExpiryClock::Clock::time_point> ModelRegistry::expire(ExpiryClock::Clock::time_point now) {
+  std::optional<ExpiryClock::Clock::time_point> next;
+  for (const auto& model : list("", ~size_t{0})) {
+    model->expire(now);
+    const auto due = model->next_expiry();
+    if (due && (!next || *due < *next)) next = due;
   }
+  return next;
 }
 
 }  // namespace tapewire

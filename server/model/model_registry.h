@@ -3,14 +3,23 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/base/mutex.h"
+#include "server/model/expiry_clock.h"
 #include "server/model/live_model.h"
 #include "server/observe/metrics.h"
 
 namespace tapewire {
+
+/// A CreateModel.
+struct CreateArgs {
+  std::string name;
+  v1::ModelSpec spec;
+  uint64_t seed = 0;
+  bool validate_only = false;
+  ChangeId id = {};
+};
 
 /// The models of a server by name. Thread-safe.
 class ModelRegistry {
@@ -19,21 +28,24 @@ class ModelRegistry {
     ModelSettings model;
     int64_t max_models = 1000;
   };
+  using Created = std::function<void(absl::StatusOr<std::shared_ptr<LiveModel>>)>;
 
   ModelRegistry(Options options, ComputePool& pool, Metrics& metrics);
   /// Closes all models.
   ~ModelRegistry();
+  ModelRegistry(const ModelRegistry&) = delete;
+  ModelRegistry& operator=(const ModelRegistry&) = delete;
 
-  /// Builds a model and gives it its name. INVALID_ARGUMENT (name, definition), ALREADY_EXISTS, RESOURCE_EXHAUSTED. A
-  /// definition that is only to be validated is built and let go again. Takes as long as building does; fails without
-  /// a trace when it is cancelled. The same numbered call again, also while the first one builds, gives the model that
-  /// it made.
-  std::shared_ptr<LiveModel> create(const std::string& name, const v1::ModelSpec& spec, uint64_t seed,
-                                    bool validate_only = false, const ChangeId& id = {}) TW_EXCLUDES(mutex_);
+  /// Builds a model, as a job apart from those of models, gives it its name, and then calls `created`. INVALID_ARGUMENT
+  /// (name, definition), ALREADY_EXISTS, RESOURCE_EXHAUSTED. Those of one name are built one after the other, so the
+  /// second learns what became of the first. A definition that is only to be validated is built and let go again.
+  /// Leaves no trace when it fails or is cancelled. The same numbered call again gives the model that it made.
+  void create(CreateArgs args, const std::shared_ptr<CancelSource>& cancel, Created created) TW_EXCLUDES(mutex_);
   /// NOT_FOUND with a suggestion when there is none.
   std::shared_ptr<LiveModel> require(const std::string& name) const TW_EXCLUDES(mutex_);
   /// The model ends: its waiting calls fail with NOT_FOUND, then `ended` is called, when the call that runs has ended.
-  /// FAILED_PRECONDITION when `id` is a call of before the one that made it.
+  /// The same numbered call again, within an hour, has nothing left to do. NOT_FOUND; FAILED_PRECONDITION when `id` is a
+  /// call of before the one that made it.
   void remove(const std::string& name, const ChangeId& id = {}, absl::AnyInvocable<void()> ended = nullptr)
       TW_EXCLUDES(mutex_);
   /// Models in order of name, from the first whose name is greater than `after`; at most `most`.
@@ -43,24 +55,28 @@ class ModelRegistry {
   size_t tape_count() const TW_EXCLUDES(mutex_);
 
   const Options& options() const { return options_; }
-  ComputePool& pool() const { return pool_; }
 
  private:
-  void sweep_loop();
-  /// Waits while a model is being built by that very call.
-  void join_build(const std::string& name, const ChangeId& id) TW_EXCLUDES(mutex_);
+  /// Of one name, while it is built under.
+  struct Builds {
+    std::unique_ptr<Strand> strand;
+    int count = 0;  // that wait or run
+  };
 
-  const Options options_;
+  std::shared_ptr<LiveModel> build(const CreateArgs& args) TW_EXCLUDES(mutex_);
+  /// The model that stands in the way of `args`, or that its own call made before; null when there is room. Throws.
+  std::shared_ptr<LiveModel> find_existing(const CreateArgs& args) const TW_REQUIRES(mutex_);
+  void build_ended(const std::string& name) TW_EXCLUDES(mutex_);
+  std::optional<ExpiryClock::Clock::time_point> expire(ExpiryClock::Clock::time_point now) TW_EXCLUDES(mutex_);
+
   ComputePool& pool_;
   Metrics& metrics_;
+  const std::shared_ptr<ExpiryClock> clock_;  // models outlive this by the calls that run
+  const Options options_;
   mutable Mutex mutex_;
-  CondVar stopping_changed_;
-  bool stopping_ TW_GUARDED_BY(mutex_) = false;
-  // A null model holds a name while its model is built.
   std::map<std::string, std::shared_ptr<LiveModel>> models_ TW_GUARDED_BY(mutex_);
-  std::map<std::string, ChangeId> building_ TW_GUARDED_BY(mutex_);
-  CondVar built_;
-  std::thread sweeper_;  // lets tapes go whose lease ran out
+  std::map<std::string, Builds> builds_ TW_GUARDED_BY(mutex_);
+  OnceGuard deletions_ TW_GUARDED_BY(mutex_);  // by client and model
 };
 
 /// Whether the name is [a-z0-9][a-z0-9_.-]{0,62}.

@@ -19,9 +19,12 @@ std::optional<std::string> OnceGuard::check(const ChangeId& id, std::string_view
     fail_precondition("call_id.sequence: ", id.sequence, " was a call of ", last.method);
   }
   if (id.sequence == last.sequence && last.answer) return last.answer;
-  fail_precondition("call_id.sequence: ", id.sequence, " was applied before",
-                    id.sequence == last.sequence ? std::string(", and its answer was too large to remember")
-                                                 : str_cat("; the client is at ", last.sequence));
+  if (id.sequence == last.sequence) {
+    fail_precondition("call_id.sequence: ", id.sequence, " was applied before, and its answer was too large to remember");
+  }
+  fail_precondition("call_id.sequence: ", id.sequence, " comes after ", last.sequence,
+                    ", which was applied; whether it was applied itself is not known any more. A client's sequences "
+                    "must arrive in order, which only streams and calls that wait for each other keep");
 }
 
 void OnceGuard::make_room(Clock::time_point now) {
@@ -42,6 +45,11 @@ void OnceGuard::note(const ChangeId& id, std::string_view method, std::optional<
   last.method = method;
   last.time = now;
   last.answer = std::move(answer);
+}
+
+void OnceGuard::forget(const ChangeId& last) {
+  const auto found = clients_.find(last.client);
+  if (found != clients_.end() && found->second.sequence == last.sequence) clients_.erase(found);
 }
 
 }  // namespace tapewire

@@ -32,6 +32,10 @@ class OnceGuard {
   /// The change was made; no answer: it is too large to remember. A failed change is not noted and may be sent again.
   void note(const ChangeId& id, std::string_view method, std::optional<std::string> answer,
             Clock::time_point now = Clock::now());
+  /// Whether the client made a change that is remembered.
+  bool knows(const std::string& client) const { return clients_.contains(client); }
+  /// The client has all its answers up to `last`, and makes no change before it again: gives its place to others.
+  void forget(const ChangeId& last);
 
  private:
   struct Last {

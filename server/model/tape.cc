@@ -4,6 +4,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <deque>
+#include <map>
 #include <set>
 
 #include <sys/random.h>
@@ -12,6 +14,7 @@
 #include "core/autograd/accumulate_grad.h"
 #include "core/autograd/meta.h"
 #include "core/base/limit_error.h"
+#include "core/base/mutex.h"
 #include "core/base/suggest.h"
 
 namespace tapewire {
@@ -42,91 +45,194 @@ Tensor Tape::require(std::string_view name, const std::string& where) const {
   fail(where, ": the tape has no tensor ", quoted(name), did_you_mean(name, known));
 }
 
+struct TapeStore::State {
+  struct Entry {
+    std::shared_ptr<Tape> tape;
+    TapeInfo info;
+    std::chrono::seconds lease{0};
+    Clock::time_point expires;
+    int pins = 0;
+    int64_t order = 0;  // tapes kept before this one
+  };
+
+  State(std::shared_ptr<ModelMetrics> m, std::function<void(Clock::time_point)> e)
+      : metrics(std::move(m)), expires_at(std::move(e)) {}
+
+  /// Takes the entry out. What it returns is destroyed outside of the lock: a tape may be large.
+  std::shared_ptr<Tape> take(std::map<std::string, Entry>::iterator at) TW_REQUIRES(mutex) {
+    metrics->add_tapes(-1);
+    metrics->add_tape_bytes(-at->second.info.bytes);
+    std::shared_ptr<Tape> tape = std::move(at->second.tape);
+    tapes.erase(at);
+    return tape;
+  }
+
+  void unpin(const std::string& id) TW_EXCLUDES(mutex) {
+    Clock::time_point expires;
+    {
+      MutexLock lock(mutex);
+      const auto found = tapes.find(id);
+      if (found == tapes.end()) return;
+      Entry& entry = found->second;
+      if (--entry.pins > 0) return;
+      entry.expires = expires = Clock::now() + entry.lease;
+    }
+    if (expires_at) expires_at(expires);
+  }
+
+  const std::shared_ptr<ModelMetrics> metrics;
+  const std::function<void(Clock::time_point)> expires_at;
+  mutable Mutex mutex;
+  std::map<std::string, Entry> tapes TW_GUARDED_BY(mutex);
+  int64_t kept TW_GUARDED_BY(mutex) = 0;
+  std::deque<std::string> used_up TW_GUARDED_BY(mutex);  // ids of the last ones, to tell them from unknown ones
+};
+
+namespace {
+
+std::vector<std::pair<std::string, TensorSpec>> tensors_of(const Tape& tape) {
+  std::vector<std::pair<std::string, TensorSpec>> out;
+  for (const auto* list : {&tape.outputs, &tape.captured, &tape.inputs, &tape.grads}) {
+    for (const NamedTensor& t : *list) out.emplace_back(t.name, t.tensor.spec());
+  }
+  return out;
+}
+
+TapeInfo told(TapeInfo info, TapeStore::Clock::time_point expires) {
+  const auto left = expires - TapeStore::Clock::now();
+  info.expire_time =
+      std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(left);
+  return info;
+}
+
+}  // namespace
+
+TapeStore::TapeStore(int64_t max_tapes, std::shared_ptr<ModelMetrics> metrics,
+                     std::function<void(Clock::time_point)> expires_at)
+    : max_tapes_(max_tapes), state_(std::make_shared<State>(std::move(metrics), std::move(expires_at))) {}
+
 void TapeStore::check_room() const {
-  MutexLock lock(mutex_);
-  if (static_cast<int64_t>(tapes_.size()) >= max_tapes_) {
-    fail_limit("max_tapes", "the model holds ", tapes_.size(), " tapes already; release one, or raise --max_tapes (",
+  const auto count = static_cast<int64_t>(size());
+  if (count >= max_tapes_) {
+    fail_limit("max_tapes", "the model holds ", count, " tapes already; release one, or raise --max_tapes (",
                max_tapes_, ")");
   }
 }
 
 void TapeStore::add(const std::shared_ptr<Tape>& tape) {
   check_room();
-  MutexLock lock(mutex_);
-  tapes_[tape->id] = {tape, Clock::now() + tape->lease, kept_++};
+  State::Entry entry{
+      .tape = tape,
+      .info = {.id = tape->id, .bytes = tape->bytes, .parameter_version = tape->parameter_version, .tensors = tensors_of(*tape)},
+      .lease = tape->lease,
+      .expires = Clock::now() + tape->lease};
+  const Clock::time_point expires = entry.expires;
+  {
+    MutexLock lock(state_->mutex);
+    entry.order = state_->kept++;
+    state_->tapes.insert_or_assign(tape->id, std::move(entry));
+    state_->metrics->add_tapes(1);
+    state_->metrics->add_tape_bytes(tape->bytes);
+  }
+  if (state_->expires_at) state_->expires_at(expires);
 }
 
 std::shared_ptr<Tape> TapeStore::pin(const std::string& id) {
-  MutexLock lock(mutex_);
-  const auto found = tapes_.find(id);
-  if (found == tapes_.end() && std::ranges::find(used_up_, id) != used_up_.end()) fail_second_backward();
-  if (found == tapes_.end()) fail_unknown(id);
-  found->second.expires = Clock::now() + found->second.tape->lease;
-  return found->second.tape;
+  MutexLock lock(state_->mutex);
+  const auto found = state_->tapes.find(id);
+  if (found == state_->tapes.end()) {
+    if (std::ranges::find(state_->used_up, id) != state_->used_up.end()) fail_second_backward();
+    fail_unknown(id);
+  }
+  ++found->second.pins;
+  std::shared_ptr<Tape> tape = found->second.tape;
+  Tape* const raw = tape.get();
+  return {raw, [tape = std::move(tape), state = state_, id](Tape*) { state->unpin(id); }};
 }
 
 bool TapeStore::use_up(const std::string& id) {
   constexpr size_t kRemembered = 1024;
-  MutexLock lock(mutex_);
-  if (tapes_.erase(id) == 0) return false;
-  used_up_.push_back(id);
-  if (used_up_.size() > kRemembered) used_up_.pop_front();
+  std::shared_ptr<Tape> gone;
+  MutexLock lock(state_->mutex);
+  const auto found = state_->tapes.find(id);
+  if (found == state_->tapes.end()) return false;
+  gone = state_->take(found);
+  state_->used_up.push_back(id);
+  if (state_->used_up.size() > kRemembered) state_->used_up.pop_front();
   return true;
 }
 
-bool TapeStore::resize(Tape& tape, int64_t bytes) {
-  MutexLock lock(mutex_);
-  if (!tapes_.contains(tape.id)) return false;
-  tape.bytes = bytes;
+bool TapeStore::changed(Tape& tape, int64_t bytes) {
+  MutexLock lock(state_->mutex);
+  const auto found = state_->tapes.find(tape.id);
+  if (found == state_->tapes.end()) return false;
+  TapeInfo& info = found->second.info;
+  state_->metrics->add_tape_bytes(bytes - info.bytes);
+  tape.bytes = info.bytes = bytes;
+  info.tensors = tensors_of(tape);
   return true;
 }
 
-std::shared_ptr<Tape> TapeStore::release(const std::string& id) {
-  MutexLock lock(mutex_);
-  const auto found = tapes_.find(id);
-  if (found == tapes_.end()) {
-    if (std::erase(used_up_, id) > 0) return nullptr;
+void TapeStore::release(const std::string& id) {
+  std::shared_ptr<Tape> gone;
+  MutexLock lock(state_->mutex);
+  const auto found = state_->tapes.find(id);
+  if (found != state_->tapes.end()) {
+    gone = state_->take(found);
+  } else if (std::erase(state_->used_up, id) == 0) {
     fail_unknown(id);
   }
-  std::shared_ptr<Tape> tape = std::move(found->second.tape);
-  tapes_.erase(found);
-  return tape;
 }
 
-std::vector<std::shared_ptr<Tape>> TapeStore::expire(Clock::time_point now) {
-  MutexLock lock(mutex_);
+void TapeStore::expire(Clock::time_point now) {
   std::vector<std::shared_ptr<Tape>> gone;
-  for (auto it = tapes_.begin(); it != tapes_.end();) {
-    // A second owner is a call that waits or runs; the lease starts anew when it is done.
-    if (it->second.tape.use_count() > 1)
-      it->second.expires = std::max(it->second.expires, now + it->second.tape->lease);
-    if (it->second.expires <= now) {
-      gone.push_back(std::move(it->second.tape));
-      it = tapes_.erase(it);
-    } else {
-      ++it;
+  MutexLock lock(state_->mutex);
+  for (auto it = state_->tapes.begin(); it != state_->tapes.end();) {
+    const auto at = it++;
+    if (at->second.pins == 0 && at->second.expires <= now) gone.push_back(state_->take(at));
+  }
+}
+
+void TapeStore::clear() {
+  std::vector<std::shared_ptr<Tape>> gone;
+  MutexLock lock(state_->mutex);
+  while (!state_->tapes.empty()) gone.push_back(state_->take(state_->tapes.begin()));
+}
+
+std::optional<TapeStore::Clock::time_point> TapeStore::next_expiry() const {
+  MutexLock lock(state_->mutex);
+  std::optional<Clock::time_point> next;
+  for (const auto& [id, entry] : state_->tapes) {
+    if (entry.pins == 0 && (!next || entry.expires < *next)) next = entry.expires;
+  }
+  return next;
+}
+
+std::vector<TapeInfo> TapeStore::list() const {
+  std::vector<std::pair<int64_t, TapeInfo>> ordered;
+  {
+    MutexLock lock(state_->mutex);
+    for (const auto& [id, entry] : state_->tapes) {
+      ordered.emplace_back(entry.order, told(entry.info, entry.pins > 0 ? Clock::now() + entry.lease : entry.expires));
     }
   }
-  return gone;
-}
-
-std::vector<TapeStore::Entry> TapeStore::list() const {
-  MutexLock lock(mutex_);
-  std::vector<Entry> out;
-  for (const auto& [id, entry] : tapes_) out.push_back(entry);
-  std::sort(out.begin(), out.end(), [](const Entry& a, const Entry& b) { return a.order < b.order; });
+  std::ranges::sort(ordered, {}, [](const auto& row) { return row.first; });
+  std::vector<TapeInfo> out;
+  for (auto& [order, info] : ordered) out.push_back(std::move(info));
   return out;
 }
 
-TapeStore::Clock::time_point TapeStore::expires(const std::string& id) const {
-  MutexLock lock(mutex_);
-  const auto found = tapes_.find(id);
-  return found == tapes_.end() ? Clock::time_point{} : found->second.expires;
+std::optional<TapeInfo> TapeStore::find(const std::string& id) const {
+  MutexLock lock(state_->mutex);
+  const auto found = state_->tapes.find(id);
+  if (found == state_->tapes.end()) return std::nullopt;
+  const State::Entry& entry = found->second;
+  return told(entry.info, entry.pins > 0 ? Clock::now() + entry.lease : entry.expires);
 }
 
 size_t TapeStore::size() const {
-  MutexLock lock(mutex_);
-  return tapes_.size();
+  MutexLock lock(state_->mutex);
+  return state_->tapes.size();
 }
 
 int64_t tape_bytes(const Tape& tape, const std::vector<const Storage*>& known) {

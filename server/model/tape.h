@@ -1,14 +1,15 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
-#include <map>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "core/base/mutex.h"
 #include "core/tensor/tensor.h"
+#include "server/observe/model_metrics.h"
 
 namespace tapewire {
 
@@ -29,46 +30,54 @@ struct Tape {
   Tensor require(std::string_view name, const std::string& where) const;
 };
 
-/// The tapes of one model, with their leases. Thread-safe; the tapes themselves are used in the model's turn.
+/// What is told of a tape to those who are not in the model's turn.
+struct TapeInfo {
+  std::string id;
+  int64_t bytes = 0;
+  int64_t parameter_version = 0;
+  std::vector<std::pair<std::string, TensorSpec>> tensors;  // what calls can name
+  std::chrono::system_clock::time_point expire_time;        // as of now
+};
+
+/// The tapes of one model, with their leases. The store is thread-safe; a Tape itself is used in the model's turn.
+/// Leases run on the monotonic clock: setting the machine's time lets none go.
 class TapeStore {
  public:
-  using Clock = std::chrono::system_clock;
+  using Clock = std::chrono::steady_clock;
 
-  explicit TapeStore(int64_t max_tapes) : max_tapes_(max_tapes) {}
+  /// `expires_at` hears, from any thread and outside of locks, when the store should be asked to expire() next.
+  TapeStore(int64_t max_tapes, std::shared_ptr<ModelMetrics> metrics,
+            std::function<void(Clock::time_point)> expires_at = nullptr);
 
-  /// A row of ListTapes.
-  struct Entry {
-    std::shared_ptr<Tape> tape;
-    Clock::time_point expires;
-    int64_t order = 0;  // tapes kept before this one
-  };
-
-  /// RESOURCE_EXHAUSTED when there are max_tapes already. Starts the lease.
-  void add(const std::shared_ptr<Tape>& tape) TW_EXCLUDES(mutex_);
-  /// For a call that will use it: renews the lease, which does not run out before the pin goes. FAILED_PRECONDITION
-  /// when it was used up, NOT_FOUND when there is none.
-  std::shared_ptr<Tape> pin(const std::string& id) TW_EXCLUDES(mutex_);
+  /// Keeps a tape and starts its lease. RESOURCE_EXHAUSTED when there are max_tapes already.
+  void add(const std::shared_ptr<Tape>& tape);
+  /// For a call that will use it: the lease does not run out while what this returns is held, and begins anew when it
+  /// is let go. FAILED_PRECONDITION when the tape was used up, NOT_FOUND when there is none.
+  std::shared_ptr<Tape> pin(const std::string& id);
   /// A backward used the tape up. False when it was let go meanwhile.
-  bool use_up(const std::string& id) TW_EXCLUDES(mutex_);
-  /// Notes what the tape holds now. False when it was let go meanwhile.
-  bool resize(Tape& tape, int64_t bytes) TW_EXCLUDES(mutex_);
-  /// Lets the tape go; null when it was used up, NOT_FOUND when there is none.
-  std::shared_ptr<Tape> release(const std::string& id) TW_EXCLUDES(mutex_);
-  /// Lets go all whose lease ran out, unless pinned; returns them.
-  std::vector<std::shared_ptr<Tape>> expire(Clock::time_point now) TW_EXCLUDES(mutex_);
+  bool use_up(const std::string& id);
+  /// The tape holds `bytes` now, and maybe other tensors. False when it was let go meanwhile.
+  bool changed(Tape& tape, int64_t bytes);
+  /// Lets the tape go; does nothing for one that was used up. NOT_FOUND when there is none.
+  void release(const std::string& id);
+  /// Lets go all whose lease ran out, unless pinned.
+  void expire(Clock::time_point now);
+  /// Lets all go.
+  void clear();
+  /// When the next lease runs out; none without a tape that is not pinned.
+  std::optional<Clock::time_point> next_expiry() const;
   /// Oldest first.
-  std::vector<Entry> list() const TW_EXCLUDES(mutex_);
-  Clock::time_point expires(const std::string& id) const TW_EXCLUDES(mutex_);
-  size_t size() const TW_EXCLUDES(mutex_);
+  std::vector<TapeInfo> list() const;
+  /// None when there is no such tape.
+  std::optional<TapeInfo> find(const std::string& id) const;
+  size_t size() const;
   /// Throws when another tape would pass the limit: before the work is done.
-  void check_room() const TW_EXCLUDES(mutex_);
+  void check_room() const;
 
  private:
+  struct State;
   const int64_t max_tapes_;
-  mutable Mutex mutex_;
-  std::map<std::string, Entry> tapes_ TW_GUARDED_BY(mutex_);
-  int64_t kept_ TW_GUARDED_BY(mutex_) = 0;
-  std::deque<std::string> used_up_ TW_GUARDED_BY(mutex_);  // ids of the last ones, to tell them from unknown ones
+  std::shared_ptr<State> state_;  // pins outlive the store
 };
 
 /// Bytes of the storages that the graph behind the tape's tensors saved, each once, without those in `known`.

@@ -6,7 +6,7 @@
 
 namespace tapewire {
 
-LiveModel::Transaction::Transaction(LiveModel& model) : model_(model), random_(model.generator_.state()) {
+ModelState::Transaction::Transaction(ModelState& model) : model_(model), random_(model.generator_.state()) {
   for (const NamedTensor& b : model.buffers_) buffers_.push_back({b.tensor, b.tensor.storage().share_buffer()});
   for (const NamedTensor& p : model.parameters_) {
     Tensor grad = gradient(p.tensor);
@@ -15,14 +15,14 @@ LiveModel::Transaction::Transaction(LiveModel& model) : model_(model), random_(m
   }
 }
 
-LiveModel::Transaction::~Transaction() {
+ModelState::Transaction::~Transaction() {
   if (committed_) return;
   model_.generator_.set_state(random_);
-  for (const Saved& saved : buffers_) saved.tensor.storage().replace_buffer(saved.bytes);
+  restore_buffers();
   restore_gradients();
 }
 
-void LiveModel::Transaction::commit(bool parameters_changed) {
+void ModelState::Transaction::commit(bool parameters_changed) {
   committed_ = true;
   // Whoever writes to bytes that are shared gets bytes of its own.
   const bool buffers_changed = std::ranges::any_of(
@@ -32,14 +32,18 @@ void LiveModel::Transaction::commit(bool parameters_changed) {
   model_.changed_ = true;
 }
 
-void LiveModel::Transaction::restore_gradients() {
+void ModelState::Transaction::restore_buffers() {
+  for (const Saved& saved : buffers_) saved.tensor.storage().replace_buffer(saved.bytes);
+}
+
+void ModelState::Transaction::restore_gradients() {
   for (size_t i = 0; i < gradients_.size(); ++i) {
     if (gradients_[i].tensor.defined()) gradients_[i].tensor.storage().replace_buffer(gradients_[i].bytes);
     set_gradient(model_.parameters_[i].tensor, gradients_[i].tensor);
   }
 }
 
-LiveModel::ModeScope::ModeScope(LiveModel& model, std::optional<bool> training) : model_(model) {
+ModelState::ModeScope::ModeScope(ModelState& model, std::optional<bool> training) : model_(model) {
   if (!training) return;
   for (const NamedModule& m : model.modules_) {
     before_.push_back(m.module->training());
@@ -47,7 +51,7 @@ LiveModel::ModeScope::ModeScope(LiveModel& model, std::optional<bool> training) 
   }
 }
 
-LiveModel::ModeScope::~ModeScope() {
+ModelState::ModeScope::~ModeScope() {
   for (size_t i = 0; i < before_.size(); ++i) model_.modules_[i].module->set_training_flag(before_[i]);
 }
 

@@ -3,16 +3,16 @@
 #include <utility>
 #include <vector>
 
-#include "server/model/live_model.h"
+#include "server/model/model_state.h"
 
 namespace tapewire {
 
 /// What a call must leave as it found it if it fails: module buffers, gradients, random state. Holds shares of bytes,
 /// so a change copies first. Parameters and optimizer state need no share: an optimizer's step is the last thing that a
 /// call does, and fails before its first write or not at all.
-class LiveModel::Transaction {
+class ModelState::Transaction {
  public:
-  explicit Transaction(LiveModel& model);
+  explicit Transaction(ModelState& model);
   /// Puts everything back, unless commit() was called.
   ~Transaction();
   Transaction(const Transaction&) = delete;
@@ -22,6 +22,8 @@ class LiveModel::Transaction {
   void commit(bool parameters_changed = false);
   /// Puts the gradients back, and nothing else.
   void restore_gradients();
+  /// Puts the buffers back, and nothing else.
+  void restore_buffers();
 
  private:
   struct Saved {
@@ -29,7 +31,7 @@ class LiveModel::Transaction {
     Ref<Buffer> bytes;
   };
 
-  LiveModel& model_;
+  ModelState& model_;
   bool committed_ = false;
   Generator::State random_;
   std::vector<Saved> buffers_;
@@ -37,15 +39,15 @@ class LiveModel::Transaction {
 };
 
 /// Sets the training flag of the whole tree for a scope, where one is asked for.
-class LiveModel::ModeScope {
+class ModelState::ModeScope {
  public:
-  ModeScope(LiveModel& model, std::optional<bool> training);
+  ModeScope(ModelState& model, std::optional<bool> training);
   ~ModeScope();
   ModeScope(const ModeScope&) = delete;
   ModeScope& operator=(const ModeScope&) = delete;
 
  private:
-  LiveModel& model_;
+  ModelState& model_;
   std::vector<bool> before_;
 };
 

@@ -29,11 +29,17 @@ ForwardArgs decode(v1::ForwardRequest&& request, const Backend& backend) {
   return args;
 }
 
-v1::ForwardResponse encode(const ForwardResult& result, const TapeStore& tapes) {
+// A tape that another call let go meanwhile is not told.
+template <class Response>
+void add_tape(const std::string& id, const TapeStore& tapes, Response& out) {
+  if (const std::optional<TapeInfo> info = tapes.find(id)) *out.mutable_tape() = encode_tape(*info);
+}
+
+v1::ForwardResponse encode(const ForwardResult& result, const TapeStore* tapes) {
   v1::ForwardResponse out;
   codec::encode_tensors(result.outputs, *out.mutable_outputs());
   codec::encode_tensors(result.captured, *out.mutable_captured());
-  if (result.tape) *out.mutable_tape() = encode_tape(*result.tape, tapes.expires(result.tape->id));
+  if (result.tape) add_tape(result.tape->id, *tapes, out);
   out.set_parameter_version(result.parameter_version);
   return out;
 }
@@ -83,7 +89,7 @@ GradArgs decode(v1::GradRequest&& request, const Backend& backend) {
 v1::GradResponse encode(const GradResult& result, const TapeStore& tapes) {
   v1::GradResponse out;
   codec::encode_tensors(result.grads, *out.mutable_grads());
-  if (result.tape) *out.mutable_tape() = encode_tape(*result.tape, tapes.expires(result.tape->id));
+  if (result.tape) add_tape(result.tape->id, tapes, out);
   return out;
 }
 
@@ -105,22 +111,22 @@ void AutogradService::bind_tapes() {
         if (!model->reads_snapshot(args)) {
           model->submit(
               call->cancel(),
-              [args = std::move(args), id = std::move(id)](LiveModel& m) {
-                return once<v1::ForwardResponse>(m, id, [&] { return encode(m.forward(args), m.tapes()); });
+              [args = std::move(args), id = std::move(id)](ModelState& m) {
+                return once<v1::ForwardResponse>(m, id, [&] { return encode(m.forward(args), &m.tapes()); });
               },
               answer);
           return;
         }
-        model->submit_read(call->cancel(),
-                           [model, cancel = call->cancel(), args = std::move(args), answer](auto committed) {
-                             if (!committed.ok()) return answer(committed.status());
-                             model->run_read(
-                                 cancel, *committed,
-                                 [args, version = (*committed)->parameter_version](LiveModel& m, Module& root) {
-                                   return encode(m.forward_snapshot(root, args, version), m.tapes());
-                                 },
-                                 answer);
-                           });
+        model->take_snapshot(call->cancel(),
+                             [model, cancel = call->cancel(), args = std::move(args), answer](auto snapshot) {
+                               if (!snapshot.ok()) return answer(snapshot.status());
+                               model->read(
+                                   cancel, *std::move(snapshot),
+                                   [model = model.get(), args](SnapshotReader& reader) {
+                                     return encode(model->forward(reader, args), nullptr);
+                                   },
+                                   answer);
+                             });
       });
   unary<v1::BackwardRequest, v1::BackwardResponse>(
       "Backward", [this](const Context& call, auto request, const auto& answer) {
@@ -140,7 +146,7 @@ void AutogradService::bind_tapes() {
         args.tape = std::move(tape);
         model->submit(
             call->cancel(),
-            [args = std::move(args), no_tape, id = std::move(id)](LiveModel& m) {
+            [args = std::move(args), no_tape, id = std::move(id)](ModelState& m) {
               return once<v1::BackwardResponse>(m, id, [&] {
                 if (no_tape) std::rethrow_exception(no_tape);
                 return encode(m.backward(args));
@@ -154,28 +160,23 @@ void AutogradService::bind_tapes() {
     GradArgs args = decode(std::move(request), backend_);
     args.tape = std::move(tape);
     model->submit(
-        call->cancel(), [args = std::move(args)](LiveModel& m) { return encode(m.grad(args), m.tapes()); }, answer);
+        call->cancel(), [args = std::move(args)](ModelState& m) { return encode(m.grad(args), m.tapes()); }, answer);
   });
   unary<v1::ListTapesRequest, v1::ListTapesResponse>(
-      "ListTapes", [this](const Context& call, const auto& request, const auto& answer) {
-        backend_.models.require(request.model())
-            ->submit(
-                call->cancel(),
-                [](LiveModel& m) {
-                  v1::ListTapesResponse out;
-                  for (const TapeStore::Entry& entry : m.tapes().list())
-                    *out.add_tapes() = encode_tape(*entry.tape, entry.expires);
-                  return out;
-                },
-                answer);
+      "ListTapes", [this](const Context&, const auto& request, const auto& answer) {
+        v1::ListTapesResponse out;
+        for (const TapeInfo& info : backend_.models.require(request.model())->tapes().list()) {
+          *out.add_tapes() = encode_tape(info);
+        }
+        answer(std::move(out));
       });
   unary<v1::ReleaseTapeRequest, v1::ReleaseTapeResponse>(
       "ReleaseTape", [this](const Context& call, const auto& request, const auto& answer) {
         const auto model = backend_.models.require(request.model());
-        model->submit(
+        model->submit_light(
             call->cancel(),
-            [id = request.tape_id()](LiveModel& m) {
-              m.release_tape(id);
+            [id = request.tape_id()](ModelState& m) {
+              m.tapes().release(id);
               return v1::ReleaseTapeResponse();
             },
             answer);
@@ -187,9 +188,9 @@ void AutogradService::bind_gradients() {
       "ReadGradients", [this](const Context& call, const auto& request, const auto& answer) {
         const int64_t chunk_bytes = codec::decode_chunk_bytes(request.chunk_bytes());
         backend_.models.require(request.model())
-            ->submit(
+            ->submit_light(
                 call->cancel(),
-                [globs = strings(request.parameters()), chunk_bytes](LiveModel& m) {
+                [globs = strings(request.parameters()), chunk_bytes](ModelState& m) {
                   return chunk_source<v1::ReadGradientsResponse>(m.read_gradients(globs), chunk_bytes);
                 },
                 answer);
@@ -197,9 +198,9 @@ void AutogradService::bind_gradients() {
   unary<v1::ZeroGradRequest, v1::ZeroGradResponse>(
       "ZeroGrad", [this](const Context& call, const auto& request, const auto& answer) {
         backend_.models.require(request.model())
-            ->submit(
+            ->submit_light(
                 call->cancel(),
-                [id = decode_call_id(request.call_id())](LiveModel& m) {
+                [id = decode_call_id(request.call_id())](ModelState& m) {
                   return once<v1::ZeroGradResponse>(m, id, [&] {
                     m.zero_grad();
                     return v1::ZeroGradResponse();
@@ -215,7 +216,7 @@ void AutogradService::bind_steps() {
         const auto model = backend_.models.require(request.model());
         model->submit(
             call->cancel(),
-            [args = decode_step(request), id = decode_call_id(request.call_id())](LiveModel& m) {
+            [args = decode_step(request), id = decode_call_id(request.call_id())](ModelState& m) {
               return once<v1::StepResponse>(m, id, [&] {
                 v1::StepResponse out;
                 *out.mutable_info() = encode_step(m.step(args));

@@ -33,8 +33,8 @@ grpc::Status CallRecord::close(absl::Status status) {
   if (status.code() == absl::StatusCode::kCancelled) {
     if (environment_.gate.cancelling()) {
       status = draining_status("the server stopped before the call was done");
-    } else if (context_->cancel()->status().code() == absl::StatusCode::kDeadlineExceeded) {
-      status = context_->cancel()->status();
+    } else if (absl::Status cause = context_->cancel()->status(); !cause.ok()) {
+      status = std::move(cause);
     }
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begun_;

@@ -146,10 +146,10 @@ HookService::HookService(const Environment& environment, const Backend& backend)
       "RegisterHook", [this](const Context& call, const auto& request, const auto& answer) {
         const auto model = backend_.models.require(request.model());
         const auto hooks = backend_.hooks.of(model);
-        model->submit(
+        model->submit_light(
             call->cancel(),
             [hooks, id = decode_call_id(request.call_id()),
-             spec = decode_hook(request.hook(), request.call_id().client_id(), backend_.tensors)](LiveModel& m) {
+             spec = decode_hook(request.hook(), request.call_id().client_id(), backend_.tensors)](ModelState& m) {
               return once<v1::RegisterHookResponse>(m, id, [&] {
                 v1::RegisterHookResponse out;
                 *out.mutable_hook() = encode_hook(hooks->add(m, spec));
@@ -169,9 +169,9 @@ HookService::HookService(const Environment& environment, const Backend& backend)
       "RemoveHook", [this](const Context& call, const auto& request, const auto& answer) {
         const auto model = backend_.models.require(request.model());
         const auto hooks = backend_.hooks.of(model);
-        model->submit(
+        model->submit_light(
             call->cancel(),
-            [hooks, id = request.hook_id()](LiveModel& m) {
+            [hooks, id = request.hook_id()](ModelState& m) {
               hooks->remove(m, id);
               return v1::RemoveHookResponse();
             },

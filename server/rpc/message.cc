@@ -53,15 +53,13 @@ v1::StepInfo encode_step(const StepResult& result) {
   return out;
 }
 
-v1::Tape encode_tape(const Tape& tape, TapeStore::Clock::time_point expires) {
+v1::Tape encode_tape(const TapeInfo& tape) {
   v1::Tape out;
   out.set_id(tape.id);
   out.set_bytes(tape.bytes);
   out.set_parameter_version(tape.parameter_version);
-  *out.mutable_expire_time() = encode_time(expires);
-  for (const auto* list : {&tape.outputs, &tape.captured, &tape.inputs, &tape.grads}) {
-    for (const NamedTensor& t : *list) codec::encode_spec(t.name, t.tensor.spec(), *out.add_tensors());
-  }
+  *out.mutable_expire_time() = encode_time(tape.expire_time);
+  for (const auto& [name, spec] : tape.tensors) codec::encode_spec(name, spec, *out.add_tensors());
   return out;
 }
 

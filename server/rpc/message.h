@@ -24,14 +24,14 @@ std::chrono::milliseconds decode_duration(const google::protobuf::Duration& dura
 
 v1::Model encode_model(const LiveModel& model, bool with_spec);
 v1::StepInfo encode_step(const StepResult& result);
-v1::Tape encode_tape(const Tape& tape, TapeStore::Clock::time_point expires);
+v1::Tape encode_tape(const TapeInfo& tape);
 
 /// The number of a change. Throws UNIMPLEMENTED for a wait_token, INVALID_ARGUMENT for what is no number.
 ChangeId decode_call_id(const v1::CallId& id);
 
 /// Makes a change of a model once: `change()` gives the response, which a duplicate gets again. In the model's turn.
 template <class Response, class Change>
-Response once(LiveModel& model, const ChangeId& id, Change&& change) {
+Response once(ModelState& model, const ChangeId& id, Change&& change) {
   if (id.sequence == 0) return change();
   std::string_view method = Response::descriptor()->name();
   method.remove_suffix(std::string_view("Response").size());

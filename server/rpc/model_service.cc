@@ -11,29 +11,29 @@ namespace {
 constexpr int kDefaultPage = 100;
 constexpr int kMostPage = 1000;
 
-v1::DescribeModelResponse describe(LiveModel& model) {
+v1::DescribeModelResponse encode(const ModelDescription& description) {
   v1::DescribeModelResponse out;
-  for (const NamedModule& m : model.modules()) {
+  const ModelDescription::Tree& tree = *description.tree;
+  for (size_t i = 0; i < tree.modules.size(); ++i) {
     v1::ModuleInfo* info = out.add_modules();
-    info->set_path(m.name);
-    info->set_type(std::string(m.module->type()));
-    info->set_text(str_cat(m.module->type(), "(", m.module->extra_repr(), ")"));
-    info->set_training(m.module->training());
-    for (const Module::Buffer& b : m.module->own_buffers()) {
-      if (!b.tensor.defined()) continue;
-      v1::BufferInfo* buffer = out.add_buffers();
-      buffer->set_path(m.name.empty() ? b.name : str_cat(m.name, ".", b.name));
-      codec::encode_spec(buffer->path(), b.tensor.spec(), *buffer->mutable_spec());
-      buffer->set_persistent(b.persistent);
-    }
+    info->set_path(tree.modules[i].path);
+    info->set_type(tree.modules[i].type);
+    info->set_text(tree.modules[i].text);
+    info->set_training((*description.training)[i]);
   }
-  for (const NamedTensor& p : model.root().named_parameters()) {
+  for (const ModelDescription::BufferRow& b : tree.buffers) {
+    v1::BufferInfo* info = out.add_buffers();
+    info->set_path(b.path);
+    codec::encode_spec(b.path, b.spec, *info->mutable_spec());
+    info->set_persistent(b.persistent);
+  }
+  for (const ModelDescription::ParameterRow& p : tree.parameters) {
     v1::ParameterInfo* info = out.add_parameters();
-    info->set_path(p.name);
-    codec::encode_spec(p.name, p.tensor.spec(), *info->mutable_spec());
-    info->set_requires_grad(p.tensor.requires_grad());
+    info->set_path(p.path);
+    codec::encode_spec(p.path, p.spec, *info->mutable_spec());
+    info->set_requires_grad(p.requires_grad);
   }
-  out.set_text(model.root().repr());
+  out.set_text(tree.text);
   return out;
 }
 
@@ -43,17 +43,18 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
     : RawService(environment, "tapewire.v1.ModelService"), backend_(backend) {
   unary<v1::CreateModelRequest, v1::CreateModelResponse>(
       "CreateModel", [this](const Context& call, auto request, const auto& answer) {
-        const ChangeId id = decode_call_id(request.call_id());
-        backend_.models.pool().submit(
-            {.cancel = call->cancel()},
-            [this, request = std::move(request), id] {
-              const auto model = backend_.models.create(
-                  request.name(), request.spec(), static_cast<uint64_t>(request.seed()), request.validate_only(), id);
-              v1::CreateModelResponse out;
-              *out.mutable_model() = encode_model(*model, false);  // the client has the definition
-              return out;
-            },
-            answer);
+        CreateArgs args{.seed = static_cast<uint64_t>(request.seed()),
+                        .validate_only = request.validate_only(),
+                        .id = decode_call_id(request.call_id())};
+        args.name = std::move(*request.mutable_name());
+        args.spec = std::move(*request.mutable_spec());
+        backend_.models.create(std::move(args), call->cancel(),
+                               [answer](absl::StatusOr<std::shared_ptr<LiveModel>> model) {
+                                 if (!model.ok()) return answer(model.status());
+                                 v1::CreateModelResponse out;
+                                 *out.mutable_model() = encode_model(**model, false);  // the client has the definition
+                                 answer(std::move(out));
+                               });
       });
   unary<v1::GetModelRequest, v1::GetModelResponse>(
       "GetModel", [this](const Context&, const auto& request, const auto& answer) {
@@ -86,15 +87,15 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
                                [answer] { answer(v1::DeleteModelResponse()); });
       });
   unary<v1::DescribeModelRequest, v1::DescribeModelResponse>(
-      "DescribeModel", [this](const Context& call, const auto& request, const auto& answer) {
-        backend_.models.require(request.name())->submit(call->cancel(), &describe, answer);
+      "DescribeModel", [this](const Context&, const auto& request, const auto& answer) {
+        answer(encode(backend_.models.require(request.name())->description()));
       });
   unary<v1::SetTrainingRequest, v1::SetTrainingResponse>(
       "SetTraining", [this](const Context& call, const auto& request, const auto& answer) {
         const auto model = backend_.models.require(request.name());
-        model->submit(
+        model->submit_light(
             call->cancel(),
-            [request, id = decode_call_id(request.call_id())](LiveModel& m) {
+            [request, id = decode_call_id(request.call_id())](ModelState& m) {
               return once<v1::SetTrainingResponse>(m, id, [&] {
                 m.set_training(request.training(), request.path());
                 return v1::SetTrainingResponse();
@@ -106,9 +107,9 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
       "ReadState", [this](const Context& call, const auto& request, const auto& answer) {
         const int64_t chunk_bytes = codec::decode_chunk_bytes(request.chunk_bytes());
         backend_.models.require(request.name())
-            ->submit(
+            ->submit_light(
                 call->cancel(),
-                [keys = strings(request.keys()), chunk_bytes](LiveModel& m) {
+                [keys = strings(request.keys()), chunk_bytes](ModelState& m) {
                   return chunk_source<v1::ReadStateResponse>(m.read_state(keys), chunk_bytes);
                 },
                 answer);

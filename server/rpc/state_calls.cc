@@ -44,7 +44,7 @@ class WriteStateHandler final : public ClientStreamHandler<v1::WriteStateRequest
     chunks_.finish();
     model_->submit(
         call_->cancel(),
-        [args = std::move(args_), id = id_](LiveModel& m) {
+        [args = std::move(args_), id = id_](ModelState& m) {
           return once<v1::WriteStateResponse>(m, id, [&] { return encode(m.load_state(args)); });
         },
         std::move(answer));

@@ -34,18 +34,26 @@ TrainStepArgs decode_train_step(v1::TrainStepRequest&& request, const Backend& b
   return args;
 }
 
-// A stream of training steps on the model that its first message names.
+// A stream of training steps on the model that its first message names. It ends when the model does.
 class TrainHandler final : public BidiHandler<v1::TrainRequest, v1::TrainResponse> {
  public:
   TrainHandler(const Backend& backend, Context call) : backend_(backend), call_(std::move(call)) {}
+  ~TrainHandler() override {
+    if (model_) model_->forget_close(on_close_);
+  }
+  TrainHandler(const TrainHandler&) = delete;
+  TrainHandler& operator=(const TrainHandler&) = delete;
 
   void message(v1::TrainRequest request, Answer<v1::TrainResponse> answer) override {
     const std::string& name = request.step().model();
     if (!model_) {
       model_ = backend_.models.require(name);
+      on_close_ = model_->on_close(
+          [cancel = call_->cancel(), status = model_->closed_status()] { cancel->cancel(status); });
     } else if (!name.empty() && name != model_->name()) {
       fail("step.model: a stream trains one model, ", model_->name(), "; got ", name);
     }
+    last_ = decode_call_id(request.step().call_id());
     submit_train_step(model_, call_->cancel(), std::move(*request.mutable_step()), backend_,
                       Answer<v1::TrainStepResponse>([answer](absl::StatusOr<v1::TrainStepResponse> result) {
                         if (!result.ok()) return answer(result.status());
@@ -55,10 +63,19 @@ class TrainHandler final : public BidiHandler<v1::TrainRequest, v1::TrainRespons
                       }));
   }
 
+  // The client sent all and has every answer: it needs its number no more.
+  void end(const Answer<void>& answer) override {
+    if (!model_ || last_.sequence == 0) return answer(absl::OkStatus());
+    model_->submit_internal([last = last_](ModelState& m) { m.once().forget(last); },
+                            [answer](const absl::Status&) { answer(absl::OkStatus()); });
+  }
+
  private:
   const Backend& backend_;
   const Context call_;
   std::shared_ptr<LiveModel> model_;
+  uint64_t on_close_ = 0;
+  ChangeId last_;
 };
 
 // Batches of one evaluation, all on the same snapshot.
@@ -79,12 +96,12 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
     auto batch = std::make_shared<EvaluateBatch>();
     batch->inputs = codec::decode_tensors(std::move(*request.mutable_inputs()), "inputs", backend_.tensors);
     batch->targets = codec::decode_tensors(std::move(*request.mutable_targets()), "targets", backend_.tensors);
-    if (committed_) return evaluate(std::move(batch), answer);
-    model_->submit_read(call_->cancel(), [this, batch, answer](auto committed) {
+    if (snapshot_) return evaluate(std::move(batch), answer);
+    model_->take_snapshot(call_->cancel(), [this, batch, answer](auto snapshot) {
       // The handler lives until its answer has come, so `this` does.
-      if (!committed.ok()) return answer(committed.status());
-      committed_ = *committed;
-      sums_->parameter_version = committed_->parameter_version;
+      if (!snapshot.ok()) return answer(snapshot.status());
+      snapshot_ = *std::move(snapshot);
+      sums_->parameter_version = snapshot_->parameter_version;
       evaluate(batch, answer);
     });
   }
@@ -101,16 +118,18 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
 
  private:
   void evaluate(std::shared_ptr<EvaluateBatch> batch, const Answer<void>& answer) {
-    model_->run_read(
-        call_->cancel(), committed_,
-        [batch = std::move(batch), sums = sums_](LiveModel& m, Module& root) { m.evaluate_batch(root, *batch, *sums); },
+    model_->read(
+        call_->cancel(), snapshot_,
+        [model = model_.get(), batch = std::move(batch), sums = sums_](SnapshotReader& reader) {
+          model->evaluate(reader, *batch, *sums);
+        },
         answer);
   }
 
   const Backend& backend_;
   const Context call_;
   std::shared_ptr<LiveModel> model_;
-  std::shared_ptr<const Committed> committed_;
+  std::shared_ptr<const Snapshot> snapshot_;
   std::shared_ptr<Evaluation> sums_;
 };
 
@@ -132,7 +151,7 @@ void submit_train_step(const std::shared_ptr<LiveModel>& model, const std::share
   const ChangeId id = decode_call_id(request.call_id());
   model->submit(
       cancel,
-      [args = decode_train_step(std::move(request), backend), id](LiveModel& m) {
+      [args = decode_train_step(std::move(request), backend), id](ModelState& m) {
         return once<v1::TrainStepResponse>(m, id, [&] {
           const StepResult result = m.train_step(args);
           v1::TrainStepResponse out;

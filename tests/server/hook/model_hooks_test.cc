@@ -21,10 +21,10 @@ class ModelHooksTest : public ModelTest {
 
   HookInfo add(const std::shared_ptr<LiveModel>& model, HookSpec spec) {
     const auto hooks = hub_.of(model);
-    return in_turn(model, [hooks, spec](LiveModel& m) { return hooks->add(m, spec); }).value();
+    return in_turn(model, [hooks, spec](ModelState& m) { return hooks->add(m, spec); }).value();
   }
   void step(const std::shared_ptr<LiveModel>& model) {
-    in_turn(model, [](LiveModel& m) { return m.train_step(batch()).step; }).value();
+    in_turn(model, [](ModelState& m) { return m.train_step(batch()).step; }).value();
   }
 
   HookHub hub_{8};
@@ -78,7 +78,7 @@ TEST_F(ModelHooksTest, WatchingChangesNoBit) {
     step(watched);
     step(alone);
   }
-  const auto weights = [](LiveModel& m) {
+  const auto weights = [](ModelState& m) {
     std::vector<float> out;
     for (const NamedTensor& p : m.root().named_parameters()) {
       for (const float v : p.tensor.to_vector<float>()) out.push_back(v);
@@ -98,7 +98,7 @@ TEST_F(ModelHooksTest, EveryNStepsAndRemoval) {
   EXPECT_EQ(watcher->pop()->event->step, 0);
   EXPECT_EQ(watcher->pop()->event->step, 2);
   EXPECT_FALSE(watcher->pop());
-  in_turn(model, [&](LiveModel& m) {
+  in_turn(model, [&](ModelState& m) {
     hooks->remove(m, info.id);
     return 0;
   }).value();
@@ -136,7 +136,7 @@ TEST_F(ModelHooksTest, BadTargetsAndTooManyHooksAreRefused) {
   const auto model = create(kSimpleNet);
   const auto hooks = hub_.of(model);
   const auto error_of = [&](HookSpec spec) {
-    return in_turn(model, [&](LiveModel& m) { return hooks->add(m, spec); }).status();
+    return in_turn(model, [&](ModelState& m) { return hooks->add(m, spec); }).status();
   };
   EXPECT_THAT(std::string(error_of({.target = "fc3"}).message()),
               HasSubstr("hook.target: no module 'fc3'; did you mean 'fc"));
@@ -150,7 +150,7 @@ TEST_F(ModelHooksTest, BadTargetsAndTooManyHooksAreRefused) {
 TEST_F(ModelHooksTest, ARefusedHookLeavesNothingBehind) {
   const auto model = create(kSimpleNet);
   const auto hooks = hub_.of(model);
-  const auto status = in_turn(model, [&](LiveModel& m) {
+  const auto status = in_turn(model, [&](ModelState& m) {
                         set_requires_grad(m.require_parameter("fc1.bias", ""), false);
                         return hooks->add(m, {.target = "fc1.*", .kind = HookKind::kTensor}).id;
                       }).status();
@@ -168,7 +168,7 @@ TEST_F(ModelHooksTest, AnExpiredHookIsGone) {
   const auto hooks = hub_.of(model);
   EXPECT_THROW(hooks->watch({.hook_ids = {info.id}}), Error);
   model->expire(TapeStore::Clock::now());
-  in_turn(model, [](LiveModel&) { return 0; }).value();  // behind the turn that takes it off
+  in_turn(model, [](ModelState&) { return 0; }).value();  // behind the turn that takes it off
   EXPECT_FALSE(hooks->any_expired());
   EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hooks{model=\"net\"} 0"));
 }

@@ -35,7 +35,7 @@ const char* const kNorm = R"pb(
 
 class FailedCallTest : public ModelTest {
  protected:
-  static std::vector<float> gradients(LiveModel& m) {
+  static std::vector<float> gradients(ModelState& m) {
     std::vector<float> out;
     for (const NamedTensor& p : m.parameters()) {
       if (!gradient(p.tensor).defined()) continue;
@@ -52,18 +52,18 @@ class FailedCallTest : public ModelTest {
 TEST_F(FailedCallTest, AFailedBackwardLeavesItsTape) {
   const auto model = create(kSimpleNet);
   std::shared_ptr<Tape> tape;
-  in_turn(model, [&](LiveModel& m) {
+  in_turn(model, [&](ModelState& m) {
     tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
     return 0;
   }).value();
   const Tensor bad = Tensor::full({4, 1}, kNan);
-  const auto failed = in_turn(model, [&](LiveModel& m) {
+  const auto failed = in_turn(model, [&](ModelState& m) {
     m.backward({.tape = tape, .output_grads = {{"", bad}}});
     return 0;
   });
   EXPECT_THAT(error_of(failed.status(), absl::StatusCode::kFailedPrecondition), HasSubstr("nothing was changed"));
   EXPECT_THAT(*in_turn(model, gradients), testing::IsEmpty());
-  EXPECT_TRUE(in_turn(model, [&](LiveModel& m) {
+  EXPECT_TRUE(in_turn(model, [&](ModelState& m) {
                 return m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}}).info.step;
               }).ok());
   EXPECT_EQ(model->tapes().size(), 0) << "used up";
@@ -73,7 +73,7 @@ TEST_F(FailedCallTest, UsedUpTapesCountNoMore) {
   const auto model = create(kSimpleNet);
   std::string id;
   for (int64_t i = 0; i < 2 * model->settings().max_tapes; ++i) {
-    in_turn(model, [&](LiveModel& m) {
+    in_turn(model, [&](ModelState& m) {
       const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
       id = tape->id;
       m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
@@ -89,14 +89,14 @@ TEST_F(FailedCallTest, UsedUpTapesCountNoMore) {
     EXPECT_EQ(error.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(error.message(), HasSubstr("a second time"));
   }
-  model->release_tape(id);  // a client that tidies up gets no error
+  model->tapes().release(id);  // a client that tidies up gets no error
 }
 
 TEST_F(FailedCallTest, ATapeThatWasReleasedMeanwhileIsNotWalked) {
   const auto model = create(kSimpleNet);
-  const auto status = in_turn(model, [](LiveModel& m) {
+  const auto status = in_turn(model, [](ModelState& m) {
                         const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
-                        m.release_tape(tape->id);
+                        m.tapes().release(tape->id);
                         m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
                         return 0;
                       }).status();
@@ -109,12 +109,12 @@ TEST_F(FailedCallTest, AnAnswerThatCannotBeSentChangesNothing) {
   TrainStepArgs args = batch();
   args.return_outputs = true;
   args.max_answer_bytes = 100;
-  EXPECT_THAT(error_of(in_turn(model, [&](LiveModel& m) { return m.train_step(args); }).status(),
+  EXPECT_THAT(error_of(in_turn(model, [&](ModelState& m) { return m.train_step(args); }).status(),
                        absl::StatusCode::kResourceExhausted),
               HasSubstr("--max_message_bytes=100"));
   EXPECT_EQ(model->info().step, 0);
   EXPECT_THAT(*in_turn(model, gradients), testing::IsEmpty());
-  const auto forward = in_turn(model, [](LiveModel& m) {
+  const auto forward = in_turn(model, [](ModelState& m) {
     return m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true, .max_answer_bytes = 100});
   });
   error_of(forward.status(), absl::StatusCode::kResourceExhausted);
@@ -123,7 +123,7 @@ TEST_F(FailedCallTest, AnAnswerThatCannotBeSentChangesNothing) {
 
 TEST_F(FailedCallTest, ACallThatRunsOutOfTimeKeepsNoTape) {
   const auto model = create(kSimpleNet);
-  const auto status = in_turn(model, [](LiveModel& m) {
+  const auto status = in_turn(model, [](ModelState& m) {
                         CancelToken token;
                         const CancelScope scope(&token);
                         const HookHandle last =
@@ -154,7 +154,7 @@ TEST_F(FailedCallTest, AGraphOfOpsStopsBetweenThem) {
       }
     }
   )pb");
-  const auto status = in_turn(model, [](LiveModel& m) {
+  const auto status = in_turn(model, [](ModelState& m) {
                         CancelToken token;
                         const CancelScope scope(&token);
                         const HookHandle first = m.root().register_forward_pre_hook([&token](Module&, const Args&) {
@@ -168,21 +168,38 @@ TEST_F(FailedCallTest, AGraphOfOpsStopsBetweenThem) {
 }
 
 TEST_F(FailedCallTest, ACancelledCreateLeavesNoModel) {
-  CancelToken token;
-  token.cancel();
-  const CancelScope scope(&token);
-  EXPECT_THROW(create(kSimpleNet), Error);
+  const auto cancel = std::make_shared<CancelSource>();
+  cancel->cancel();
+  const auto status = create_args({.name = "net", .spec = spec_of(kSimpleNet)}, cancel).status();
+  error_of(status, absl::StatusCode::kCancelled);
   EXPECT_EQ(registry_.size(), 0);
+}
+
+TEST_F(FailedCallTest, ACreateThatFindsItsNameBeingBuiltLearnsWhatBecomesOfIt) {
+  // The first of the two is cancelled while it builds, or never begins: the second is built.
+  for (int i = 0; i < 20; ++i) {
+    const auto cancel = std::make_shared<CancelSource>();
+    std::promise<absl::StatusOr<std::shared_ptr<LiveModel>>> first, second;
+    registry_.create({.name = "net", .spec = spec_of(kSimpleNet)}, cancel, [&](auto m) { first.set_value(std::move(m)); });
+    registry_.create({.name = "net", .spec = spec_of(kSimpleNet)}, nullptr,
+                     [&](auto m) { second.set_value(std::move(m)); });
+    cancel->cancel();
+    const bool first_made = first.get_future().get().ok();
+    const auto made = second.get_future().get();
+    EXPECT_EQ(made.ok(), !first_made);
+    if (first_made) EXPECT_EQ(made.status().code(), absl::StatusCode::kAlreadyExists);
+    registry_.remove("net");
+  }
 }
 
 TEST_F(FailedCallTest, ASkippedStepKeepsAccumulatedGradients) {
   const auto model = create(str_cat(kSimpleNet, "runtime { on_nonfinite: NON_FINITE_SKIP }"));
   TrainStepArgs args = batch();
   args.accumulate_only = true;
-  in_turn(model, [&](LiveModel& m) { return m.train_step(args); }).value();
+  in_turn(model, [&](ModelState& m) { return m.train_step(args); }).value();
   const std::vector<float> before = *in_turn(model, gradients);
   args.targets[0].tensor = Tensor::full({4, 1}, kNan);
-  const auto skipped = in_turn(model, [&](LiveModel& m) { return m.train_step(args); }).value();
+  const auto skipped = in_turn(model, [&](ModelState& m) { return m.train_step(args); }).value();
   EXPECT_EQ(skipped.metrics.at("skipped"), 1);
   EXPECT_EQ(*in_turn(model, gradients), before);
   EXPECT_THAT(before, testing::SizeIs(61));
@@ -192,7 +209,7 @@ TEST_F(FailedCallTest, VersionsRiseWithBuffersToo) {
   const auto model = create(kNorm);
   const auto run = [&](bool training) {
     return in_turn(model,
-                   [&](LiveModel& m) {
+                   [&](ModelState& m) {
                      return m.forward({.inputs = {{"", ramp({4, 3})}}, .training = training}).parameter_version;
                    })
         .value();
@@ -201,7 +218,7 @@ TEST_F(FailedCallTest, VersionsRiseWithBuffersToo) {
   EXPECT_EQ(run(false), 1);
   EXPECT_EQ(run(true), 2);
   TrainStepArgs step{.inputs = {{"", ramp({4, 3})}}, .targets = {{"", ramp({4, 3})}}};
-  EXPECT_EQ(in_turn(model, [&](LiveModel& m) { return m.train_step(step).parameter_version; }).value(), 3)
+  EXPECT_EQ(in_turn(model, [&](ModelState& m) { return m.train_step(step).parameter_version; }).value(), 3)
       << "once for a step, whatever it changes";
 }
 
@@ -209,7 +226,7 @@ TEST_F(FailedCallTest, TheNormInAStepsAnswerIsTheTwoNorm) {
   const auto norm = [&](const std::string& name, double type) {
     TrainStepArgs args = batch();
     args.step.clip = {.max_norm = 0.5, .norm_type = type};
-    return *in_turn(create(kSimpleNet, name), [&](LiveModel& m) { return m.train_step(args); }).value().grad_norm;
+    return *in_turn(create(kSimpleNet, name), [&](ModelState& m) { return m.train_step(args); }).value().grad_norm;
   };
   EXPECT_EQ(norm("a", 2), norm("b", 1));
   EXPECT_EQ(norm("c", 2), norm("d", std::numeric_limits<double>::infinity()));
@@ -220,7 +237,7 @@ TEST_F(FailedCallTest, AccumulatingTakesNothingThatBelongsToAStep) {
   args.accumulate_only = true;
   args.step.clip.max_norm = 1;
   const auto model = create(kSimpleNet);
-  EXPECT_THAT(error_of(in_turn(model, [&](LiveModel& m) { return m.train_step(args); }).status(),
+  EXPECT_THAT(error_of(in_turn(model, [&](ModelState& m) { return m.train_step(args); }).status(),
                        absl::StatusCode::kInvalidArgument),
               HasSubstr("accumulate_only"));
 }
@@ -231,24 +248,16 @@ TEST_F(FailedCallTest, AnEvaluationsLossIsTheMeanOverSamplesWhateverTheReduction
         create(str_cat(R"pb(modules { path: "" type: "Identity" })pb", "loss { type: 'MSELoss' attributes ",
                        "{ key: 'reduction' value { string_value: '", reduction, "' } } }"),
                name);
-    return in_turn(
-               model,
-               [](LiveModel& m) {
-                 Evaluation evaluation = m.begin_evaluation({"mse"}, nullptr);
-                 m.evaluate_batch(m.root(), {.inputs = {{"", ramp({4})}}, .targets = {{"", Tensor::full({4}, 0.25)}}},
-                                  evaluation);
-                 m.evaluate_batch(m.root(), {.inputs = {{"", ramp({2})}}, .targets = {{"", Tensor::full({2}, 1.0)}}},
-                                  evaluation);
-                 return evaluation.loss().value();
-               })
+    return evaluate(model, {"mse"},
+                    {{.inputs = {{"", ramp({4})}}, .targets = {{"", Tensor::full({4}, 0.25)}}},
+                     {.inputs = {{"", ramp({2})}}, .targets = {{"", Tensor::full({2}, 1.0)}}}})
+        .value()
+        .loss()
         .value();
   };
   EXPECT_NEAR(loss("mean", "mean"), loss("sum", "sum"), 1e-6);
-  const auto twice = in_turn(registry_.require("mean"), [](LiveModel& m) {
-    m.begin_evaluation({"mse", "mse"}, nullptr);
-    return 0;
-  });
-  EXPECT_THAT(error_of(twice.status(), absl::StatusCode::kInvalidArgument),
+  EXPECT_THAT(error_of(evaluate(registry_.require("mean"), {"mse", "mse"}, {}).status(),
+                       absl::StatusCode::kInvalidArgument),
               HasSubstr("metrics[1]: 'mse' is given twice"));
 }
 
@@ -281,15 +290,15 @@ TEST_F(FailedCallTest, OutputsMustBeWhatTheDefinitionSays) {
   const auto model =
       create(str_cat(kSimpleNet, "inputs { name: 'x' shape: [-1, 10] } outputs { name: 'y' shape: [-1, 2] }"));
   const auto status =
-      in_turn(model, [](LiveModel& m) { return m.forward({.inputs = {{"x", ramp({4, 10})}}}); }).status();
+      in_turn(model, [](ModelState& m) { return m.forward({.inputs = {{"x", ramp({4, 10})}}}); }).status();
   EXPECT_THAT(error_of(status, absl::StatusCode::kInvalidArgument),
               HasSubstr("outputs[0] 'y': the definition declares any type[-1, 2], the model put out float32[4, 1]"));
 }
 
 TEST_F(FailedCallTest, ANumberedCreateIsMadeOnceAndItsOldDeleteDoesNotUndoIt) {
-  const ChangeId id{"client", 5};
-  const auto made = registry_.create("net", spec_of(kSimpleNet), 1, false, id);
-  EXPECT_EQ(registry_.create("net", spec_of(kSimpleNet), 1, false, id), made);
+  const CreateArgs create{.name = "net", .spec = spec_of(kSimpleNet), .seed = 1, .id = {"client", 5}};
+  const auto made = create_args(create).value();
+  EXPECT_EQ(create_args(create).value(), made);
   try {
     registry_.remove("net", {"client", 4});
     FAIL() << "no error";
@@ -301,11 +310,27 @@ TEST_F(FailedCallTest, ANumberedCreateIsMadeOnceAndItsOldDeleteDoesNotUndoIt) {
   EXPECT_TRUE(ended) << "nothing ran";
 }
 
+TEST_F(FailedCallTest, ANumberedDeleteSentAgainIsAnsweredAsTheFirst) {
+  create(kSimpleNet);
+  create(kSimpleNet, "other");
+  registry_.remove("net", {"client", 6});
+  const auto other = create(kSimpleNet);
+  bool ended = false;
+  registry_.remove("net", {"client", 6}, [&] { ended = true; });
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(registry_.require("net"), other) << "a model of that name that was made since stays";
+  registry_.remove("other", {"client", 6});  // sequences count by model
+  EXPECT_EQ(registry_.size(), 1);
+  EXPECT_THROW(registry_.remove("net", {"client", 5}), Error) << "older than what was applied";
+  EXPECT_THROW(registry_.remove("none"), Error);
+}
+
 TEST_F(FailedCallTest, DuplicatesOfACreateInFlightJoinIt) {
   std::vector<std::future<std::shared_ptr<LiveModel>>> made;
   for (int i = 0; i < 4; ++i) {
-    made.push_back(std::async(
-        std::launch::async, [this] { return registry_.create("net", spec_of(kSimpleNet), 1, false, {"client", 1}); }));
+    made.push_back(std::async(std::launch::async, [this] {
+      return create_args({.name = "net", .spec = spec_of(kSimpleNet), .seed = 1, .id = {"client", 1}}).value();
+    }));
   }
   const std::shared_ptr<LiveModel> first = made[0].get();
   for (size_t i = 1; i < made.size(); ++i) EXPECT_EQ(made[i].get(), first);
@@ -317,7 +342,7 @@ TEST_F(FailedCallTest, ADeleteWaitsForTheCallThatRuns) {
   std::atomic<bool> done{false};
   model->submit(
       nullptr,
-      [&](LiveModel&) {
+      [&](ModelState&) {
         begun.set_value();
         go.get_future().wait();
         done = true;

@@ -20,7 +20,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
-std::vector<float> weights(LiveModel& model) {
+std::vector<float> weights(ModelState& model) {
   std::vector<float> out;
   for (const NamedTensor& p : model.root().named_parameters()) {
     for (const float v : p.tensor.to_vector<float>()) out.push_back(v);
@@ -32,7 +32,7 @@ class LiveModelTest : public ModelTest {};
 
 TEST_F(LiveModelTest, BackwardFromALossGivesTheClosedForm) {
   const auto model = create(kSimpleNet);
-  in_turn(model, [](LiveModel& m) {
+  in_turn(model, [](ModelState& m) {
     ForwardArgs forward{.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true};
     const ForwardResult out = m.forward(forward);
     EXPECT_EQ(out.outputs[0].name, "output");
@@ -62,7 +62,7 @@ TEST_F(LiveModelTest, BackwardFromALossGivesTheClosedForm) {
 
 TEST_F(LiveModelTest, ATapeIsWalkedOnceUnlessRetained) {
   const auto model = create(kSimpleNet);
-  const auto status = in_turn(model, [](LiveModel& m) {
+  const auto status = in_turn(model, [](ModelState& m) {
                         const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
                         m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}, .retain_tape = true});
                         m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
@@ -75,7 +75,7 @@ TEST_F(LiveModelTest, ATapeIsWalkedOnceUnlessRetained) {
 
 TEST_F(LiveModelTest, AStepBetweenForwardAndBackwardIsNoticed) {
   const auto model = create(kSimpleNet);
-  const auto status = in_turn(model, [](LiveModel& m) {
+  const auto status = in_turn(model, [](ModelState& m) {
                         const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
                         m.train_step(batch());
                         m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
@@ -87,7 +87,7 @@ TEST_F(LiveModelTest, AStepBetweenForwardAndBackwardIsNoticed) {
 
 TEST_F(LiveModelTest, CapturedActivationsAndTheirGradientsComeBack) {
   const auto model = create(kSimpleNet);
-  in_turn(model, [](LiveModel& m) {
+  in_turn(model, [](ModelState& m) {
     const ForwardResult out = m.forward(
         {.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true, .inputs_require_grad = {"x"}, .capture = {"fc1"}});
     EXPECT_THAT(out.captured, SizeIs(1));
@@ -102,7 +102,7 @@ TEST_F(LiveModelTest, CapturedActivationsAndTheirGradientsComeBack) {
 
 TEST_F(LiveModelTest, TrainingLowersTheLossAndCounts) {
   const auto model = create(kSimpleNet);
-  in_turn(model, [](LiveModel& m) {
+  in_turn(model, [](ModelState& m) {
     const double first = *m.train_step(batch()).loss;
     StepResult last;
     for (int i = 0; i < 30; ++i) last = m.train_step(batch());
@@ -117,11 +117,11 @@ TEST_F(LiveModelTest, TrainingLowersTheLossAndCounts) {
 TEST_F(LiveModelTest, ForwardBackwardStepEqualsTrainStep) {
   const auto a = create(kSimpleNet, "a");
   const auto b = create(kSimpleNet, "b");
-  const auto one = in_turn(a, [](LiveModel& m) {
+  const auto one = in_turn(a, [](ModelState& m) {
     m.train_step(batch());
     return weights(m);
   });
-  const auto parts = in_turn(b, [](LiveModel& m) {
+  const auto parts = in_turn(b, [](ModelState& m) {
     m.zero_grad();
     const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
     m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
@@ -134,7 +134,7 @@ TEST_F(LiveModelTest, ForwardBackwardStepEqualsTrainStep) {
 TEST_F(LiveModelTest, AccumulatedGradientsEnterTheNextStep) {
   const auto a = create(kSimpleNet, "a");
   const auto b = create(kSimpleNet, "b");
-  const auto halves = in_turn(a, [](LiveModel& m) {
+  const auto halves = in_turn(a, [](ModelState& m) {
     TrainStepArgs args = batch();
     args.loss_scale = 0.5;
     args.accumulate_only = true;
@@ -143,7 +143,7 @@ TEST_F(LiveModelTest, AccumulatedGradientsEnterTheNextStep) {
     m.train_step(args);
     return weights(m);
   });
-  const auto whole = in_turn(b, [](LiveModel& m) {
+  const auto whole = in_turn(b, [](ModelState& m) {
     m.train_step(batch());
     return weights(m);
   });
@@ -152,13 +152,13 @@ TEST_F(LiveModelTest, AccumulatedGradientsEnterTheNextStep) {
 
 TEST_F(LiveModelTest, ANonFiniteLossChangesNothing) {
   const auto model = create(kSimpleNet);
-  const auto before = in_turn(model, [](LiveModel& m) { return weights(m); });
+  const auto before = in_turn(model, [](ModelState& m) { return weights(m); });
   TrainStepArgs args = batch();
   args.targets[0].tensor = Tensor::full({4, 1}, std::numeric_limits<double>::quiet_NaN());
-  const auto status = in_turn(model, [&](LiveModel& m) { return m.train_step(args); }).status();
+  const auto status = in_turn(model, [&](ModelState& m) { return m.train_step(args); }).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("the loss is nan at step 0; nothing was changed"));
-  EXPECT_EQ(*in_turn(model, [](LiveModel& m) { return weights(m); }), *before);
+  EXPECT_EQ(*in_turn(model, [](ModelState& m) { return weights(m); }), *before);
   EXPECT_EQ(model->info().parameter_version, 0);
 }
 
@@ -209,7 +209,7 @@ const char* const kNormed = R"pb(
 TEST_F(LiveModelTest, AFailedStepRestoresBatchStatisticsAndRandomState) {
   const auto failing = create(kNormed, "failing");
   const auto clean = create(kNormed, "clean");
-  const auto buffers = [](LiveModel& m) {
+  const auto buffers = [](ModelState& m) {
     std::vector<double> out;
     for (const NamedTensor& b : m.root().named_buffers()) {
       for (const double v : b.tensor.to_vector<double>()) out.push_back(v);
@@ -220,9 +220,9 @@ TEST_F(LiveModelTest, AFailedStepRestoresBatchStatisticsAndRandomState) {
   TrainStepArgs bad = good;
   bad.targets[0].tensor = ramp({5, 1});  // fails after the forward
   const auto before = in_turn(failing, buffers);
-  EXPECT_FALSE(in_turn(failing, [&](LiveModel& m) { return m.train_step(bad); }).ok());
+  EXPECT_FALSE(in_turn(failing, [&](ModelState& m) { return m.train_step(bad); }).ok());
   EXPECT_EQ(*in_turn(failing, buffers), *before);
-  const auto step = [&](LiveModel& m) {
+  const auto step = [&](ModelState& m) {
     m.train_step(good);
     return weights(m);
   };
@@ -234,7 +234,7 @@ TEST_F(LiveModelTest, ACancelledCallStopsAndChangesNothing) {
   const auto cancel = std::make_shared<CancelSource>();
   const auto status = in_turn(
                           model,
-                          [&](LiveModel& m) {
+                          [&](ModelState& m) {
                             cancel->cancel();  // in the middle of the call
                             return m.train_step(batch());
                           },
@@ -246,24 +246,13 @@ TEST_F(LiveModelTest, ACancelledCallStopsAndChangesNothing) {
 
 TEST_F(LiveModelTest, ASnapshotReadSeesWholeSteps) {
   const auto model = create(kSimpleNet);
-  const auto committed = [&] {
-    std::promise<absl::StatusOr<std::shared_ptr<const Committed>>> promise;
-    model->submit_read(nullptr, [&](auto result) { promise.set_value(std::move(result)); });
-    return promise.get_future().get().value();
-  };
-  const auto read = [&](std::shared_ptr<const Committed> state) {
-    std::promise<absl::StatusOr<ForwardResult>> promise;
-    model->run_read(
-        nullptr, state,
-        [version = state->parameter_version](LiveModel& m, Module& root) {
-          return m.forward_snapshot(root, {.inputs = {{"x", ramp({4, 10})}}}, version);
-        },
-        [&](absl::StatusOr<ForwardResult> result) { promise.set_value(std::move(result)); });
-    return promise.get_future().get().value().outputs[0].tensor.to_vector<float>();
+  const auto committed = [&] { return snapshot_of(model); };
+  const auto read = [&](const std::shared_ptr<const Snapshot>& state) {
+    return ModelTest::read(model, state, {.inputs = {{"x", ramp({4, 10})}}}).value().outputs[0].tensor.to_vector<float>();
   };
   const auto in_order = [&] {
     return in_turn(model,
-                   [](LiveModel& m) {
+                   [](ModelState& m) {
                      return m.forward({.inputs = {{"x", ramp({4, 10})}}}).outputs[0].tensor.to_vector<float>();
                    })
         .value();
@@ -271,7 +260,7 @@ TEST_F(LiveModelTest, ASnapshotReadSeesWholeSteps) {
   const auto first = committed();
   const auto before = in_order();
   EXPECT_EQ(read(first), before);
-  in_turn(model, [](LiveModel& m) { return m.train_step(batch()).step; }).value();
+  in_turn(model, [](ModelState& m) { return m.train_step(batch()).step; }).value();
   const auto second = committed();
   EXPECT_EQ(second->parameter_version, 1);
   EXPECT_EQ(read(second), in_order());
@@ -281,7 +270,7 @@ TEST_F(LiveModelTest, ASnapshotReadSeesWholeSteps) {
 TEST_F(LiveModelTest, WrongInputsAreNamed) {
   const auto model = create(kSimpleNet);
   const auto error_of = [&](ForwardArgs args) {
-    return std::string(in_turn(model, [&](LiveModel& m) { return m.forward(args); }).status().message());
+    return std::string(in_turn(model, [&](ModelState& m) { return m.forward(args); }).status().message());
   };
   EXPECT_THAT(error_of({.inputs = {{"z", ramp({4, 10})}}}), HasSubstr("inputs[0]: the model has no input 'z'"));
   EXPECT_THAT(error_of({.inputs = {{"x", ramp({4, 9})}}}), HasSubstr("fc1: linear expects input [*, 10], got [4, 9]"));
@@ -293,12 +282,12 @@ TEST_F(LiveModelTest, WrongInputsAreNamed) {
 TEST_F(LiveModelTest, DeletingAModelEndsItsCallsAndFreesItsMemory) {
   const int64_t before = tensor_allocator().stats().live;
   auto model = create(kSimpleNet);
-  in_turn(model, [](LiveModel& m) {
+  in_turn(model, [](ModelState& m) {
     m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true});
     return m.train_step(batch()).step;
   }).value();
   registry_.remove("net");
-  EXPECT_EQ(in_turn(model, [](LiveModel& m) { return m.step_count(); }).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(in_turn(model, [](ModelState& m) { return m.step_count(); }).status().code(), absl::StatusCode::kNotFound);
   model.reset();
   // The worker that answered may not have let go yet.
   for (int i = 0; i < 1000 && tensor_allocator().stats().live != before; ++i) {
@@ -309,7 +298,7 @@ TEST_F(LiveModelTest, DeletingAModelEndsItsCallsAndFreesItsMemory) {
 
 TEST_F(LiveModelTest, TapesAreBoundedAndExpire) {
   const auto model = create(kSimpleNet);
-  const auto keep = [](LiveModel& m) {
+  const auto keep = [](ModelState& m) {
     return m.forward({.inputs = {{"x", ramp({1, 10})}}, .keep_tape = true, .lease = std::chrono::seconds(30)}).tape->id;
   };
   for (int64_t i = 0; i < model->settings().max_tapes; ++i) ASSERT_TRUE(in_turn(model, keep).ok());
@@ -323,17 +312,15 @@ TEST_F(LiveModelTest, TapesAreBoundedAndExpire) {
 TEST_F(LiveModelTest, EvaluationCountsHits) {
   const auto model = create(R"pb(modules { path: "" type: "Identity" }
                                  loss { type: "NLLLoss" })pb");
-  in_turn(model, [](LiveModel& m) {
-    Evaluation evaluation = m.begin_evaluation({"accuracy", "top5"}, nullptr);
-    const Tensor scores = Tensor::of<float>({0, 3, 1, 5, 1, 0, 1, 1, 1}, {3, 3});
-    m.evaluate_batch(m.root(), {.inputs = {{"", scores}}, .targets = {{"", Tensor::of<int64_t>({1, 1, 0})}}},
-                     evaluation);
-    EXPECT_EQ(evaluation.samples(), 3);
-    EXPECT_DOUBLE_EQ(evaluation.metrics()["accuracy"], 2 / 3.0);
-    EXPECT_EQ(evaluation.metrics()["top5"], 1);
-    EXPECT_NEAR(evaluation.loss().value(), -(3 + 1 + 1) / 3.0, 1e-6);
-    return 0;
-  }).value();
+  const Tensor scores = Tensor::of<float>({0, 3, 1, 5, 1, 0, 1, 1, 1}, {3, 3});
+  const Evaluation evaluation =
+      evaluate(model, {"accuracy", "top5"},
+               {{.inputs = {{"", scores}}, .targets = {{"", Tensor::of<int64_t>({1, 1, 0})}}}})
+          .value();
+  EXPECT_EQ(evaluation.samples(), 3);
+  EXPECT_DOUBLE_EQ(evaluation.metrics().at("accuracy"), 2.0 / 3);
+  EXPECT_DOUBLE_EQ(evaluation.metrics().at("top5"), 1);
+  EXPECT_NEAR(evaluation.loss().value(), -(3 + 1 + 1) / 3.0, 1e-6);
 }
 
 }  // namespace

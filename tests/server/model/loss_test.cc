@@ -161,7 +161,7 @@ class LossModelTest : public ModelTest {};
 
 TEST_F(LossModelTest, TrainsByALossOfThreeOutputsWithoutTargets) {
   const auto model = create(kTripletNet);
-  in_turn(model, [](LiveModel& m) {
+  in_turn(model, [](ModelState& m) {
     const Tensor x = Tensor::of<float>({1}, {1, 1});
     const StepResult step = m.train_step({.inputs = {{"x", x}}});
     EXPECT_NEAR(*step.loss, 4 + 1 - 2, 1e-5);
@@ -172,15 +172,9 @@ TEST_F(LossModelTest, TrainsByALossOfThreeOutputsWithoutTargets) {
 
 TEST_F(LossModelTest, EvaluatesByALossWithoutTargetsUnlessMetricsWantOne) {
   const auto model = create(kTripletNet);
-  in_turn(model, [](LiveModel& m) {
-    const EvaluateBatch batch{.inputs = {{"x", Tensor::of<float>({1, 1}, {2, 1})}}, .targets = {}};
-    Evaluation evaluation = m.begin_evaluation({}, nullptr);
-    m.evaluate_batch(m.root(), batch, evaluation);
-    EXPECT_NEAR(evaluation.loss().value(), 3, 1e-5);
-    Evaluation judged = m.begin_evaluation({"mse"}, nullptr);
-    EXPECT_THROW(m.evaluate_batch(m.root(), batch, judged), Error);
-    return 0;
-  }).value();
+  const EvaluateBatch batch{.inputs = {{"x", Tensor::of<float>({1, 1}, {2, 1})}}, .targets = {}};
+  EXPECT_NEAR(evaluate(model, {}, {batch}).value().loss().value(), 3, 1e-5);
+  EXPECT_EQ(evaluate(model, {"mse"}, {batch}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

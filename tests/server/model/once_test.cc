@@ -44,7 +44,15 @@ TEST_F(OnceGuardTest, WhatIsNotRememberedIsRefused) {
   guard_.note({"a", 7}, "Step", std::nullopt);
   EXPECT_THAT(error_of({"a", 7}, absl::StatusCode::kFailedPrecondition), HasSubstr("too large to remember"));
   EXPECT_THAT(error_of({"a", 6}, absl::StatusCode::kFailedPrecondition),
-              HasSubstr("6 was applied before; the client is at 7"));
+              HasSubstr("6 comes after 7, which was applied; whether it was applied itself is not known any more"));
+}
+
+TEST_F(OnceGuardTest, AClientThatHasAllItsAnswersGivesItsPlaceBack) {
+  guard_.note({"a", 7}, "TrainStep", "answer");
+  guard_.forget({"a", 6});  // it is at 7
+  EXPECT_TRUE(guard_.knows("a"));
+  guard_.forget({"a", 7});
+  EXPECT_FALSE(guard_.knows("a"));
 }
 
 TEST_F(OnceGuardTest, ANumberIsOfOneMethod) {

@@ -19,7 +19,7 @@ class ScheduleTest : public ModelTest {
   }
   absl::StatusOr<StepResult> train(const std::shared_ptr<LiveModel>& model, std::optional<double> metric = {},
                                    bool end_of_epoch = false) {
-    return in_turn(model, [=](LiveModel& m) {
+    return in_turn(model, [=](ModelState& m) {
       TrainStepArgs args = batch();
       args.step.metric = metric;
       args.step.end_of_epoch = end_of_epoch;
@@ -27,7 +27,7 @@ class ScheduleTest : public ModelTest {
     });
   }
   double rate(const std::shared_ptr<LiveModel>& model) {
-    return in_turn(model, [](LiveModel& m) { return m.parts().optimizer->learning_rate(); }).value();
+    return in_turn(model, [](ModelState& m) { return m.parts().optimizer->learning_rate(); }).value();
   }
 };
 
@@ -79,13 +79,9 @@ TEST_F(ScheduleTest, SchedulesCombine) {
 }
 
 TEST_F(ScheduleTest, FaultsNameTheirPlace) {
-  const auto fault = [&](const std::string& scheduler) -> std::string {
-    try {
-      scheduled(scheduler);
-    } catch (const Error& error) {
-      return error.message();
-    }
-    return "";
+  const auto fault = [&](const std::string& scheduler) {
+    const std::string text = std::string(kSimpleNet) + "scheduler {" + scheduler + "}";
+    return std::string(create_args({.name = "net", .spec = spec_of(text)}).status().message());
   };
   EXPECT_THAT(fault(R"(type: "ChainedScheduler" schedulers { type: "StepLR" })"),
               HasSubstr("scheduler.schedulers[0]: StepLR: missing attribute 'step_size'"));
@@ -97,7 +93,7 @@ TEST_F(ScheduleTest, FaultsNameTheirPlace) {
 
 TEST_F(ScheduleTest, AccumulatingTakesNoMetric) {
   const auto model = scheduled(R"(type: "ReduceLROnPlateau")");
-  const auto status = in_turn(model, [](LiveModel& m) {
+  const auto status = in_turn(model, [](ModelState& m) {
                         TrainStepArgs args = batch();
                         args.accumulate_only = true;
                         args.step.metric = 1;

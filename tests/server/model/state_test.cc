@@ -62,12 +62,12 @@ class StateTest : public ModelTest {
   }
 
   StateDict read(const std::vector<std::string>& globs = {}) {
-    return in_turn(model_, [&](LiveModel& m) { return m.read_state(globs); }).value();
+    return in_turn(model_, [&](ModelState& m) { return m.read_state(globs); }).value();
   }
   absl::StatusOr<LoadStateResult> load(StateDict state, bool allow_partial = false, int64_t max_answer_bytes = 0) {
     const LoadStateArgs args{
         .state = std::move(state), .allow_partial = allow_partial, .max_answer_bytes = max_answer_bytes};
-    return in_turn(model_, [&](LiveModel& m) { return m.load_state(args); });
+    return in_turn(model_, [&](ModelState& m) { return m.load_state(args); });
   }
 
   const std::shared_ptr<LiveModel> model_ = create(kNormed);
@@ -85,7 +85,7 @@ TEST_F(StateTest, GlobsChooseKeys) {
 
 TEST_F(StateTest, AGlobThatMatchesNothingIsRefused) {
   const auto fault = [this](const std::string& glob) {
-    const auto result = in_turn(model_, [&](LiveModel& m) { return m.read_state({"fc.*", glob}); });
+    const auto result = in_turn(model_, [&](ModelState& m) { return m.read_state({"fc.*", glob}); });
     EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
     return std::string(result.status().message());
   };
@@ -111,16 +111,8 @@ TEST_F(StateTest, LoadingRaisesTheParameterVersion) {
 
 TEST_F(StateTest, ReadersOfSnapshotsSeeWhatWasLoaded) {
   const auto see = [this] {
-    std::promise<absl::StatusOr<ForwardResult>> done;
-    model_->submit_read(nullptr, [&](auto committed) {
-      model_->run_read(
-          nullptr, *committed,
-          [version = (*committed)->parameter_version](LiveModel& m, Module& root) {
-            return m.forward_snapshot(root, {.inputs = {{"", Tensor::full({1, 2}, 1)}}, .training = false}, version);
-          },
-          [&done](absl::StatusOr<ForwardResult> result) { done.set_value(std::move(result)); });
-    });
-    return done.get_future().get().value();
+    return ModelTest::read(model_, snapshot_of(model_), {.inputs = {{"", Tensor::full({1, 2}, 1)}}, .training = false})
+        .value();
   };
   EXPECT_EQ(see().parameter_version, 0);
   ASSERT_TRUE(load(filled(read(), 0)).ok());
@@ -189,7 +181,7 @@ TEST_F(StateTest, ALackOfMemoryLeavesTheModelAsItWas) {
   const StateDict state = filled(shared, 9);
   const auto versions = [this] {
     return in_turn(model_,
-                   [](LiveModel& m) {
+                   [](ModelState& m) {
                      std::vector<uint32_t> out;
                      for (const NamedTensor& t : m.root().state_dict()) out.push_back(t.tensor.version());
                      return out;

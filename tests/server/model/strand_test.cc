@@ -83,6 +83,67 @@ TEST(Strand, FullQueueNamesTheModelAndTheFlag) {
   hold.release();
 }
 
+TEST(Strand, ReportsWaitsAndDepthOfTurnsAndReads) {
+  ComputePool pool({.permits = 1});
+  std::atomic<int> waits{0}, depth{0};
+  Strand strand(pool, {.observer = {[&](double seconds) { waits += seconds >= 0; }, [&](int d) { depth += d; }}});
+  Blocker hold(strand);
+  auto cancel = std::make_shared<CancelSource>();
+  strand.submit({.cancel = cancel}, [] {}, ignore);
+  strand.submit({}, [] {}, ignore);
+  strand.submit({.internal = true}, [] {}, ignore);  // counts for nothing
+  EXPECT_EQ(depth, 2);
+  cancel->cancel();
+  EXPECT_EQ(depth, 1);
+  std::promise<void> read;
+  strand.submit({.kind = JobKind::kRead}, [] {}, [&](const absl::Status&) { read.set_value(); });
+  read.get_future().wait();
+  hold.release();
+  EXPECT_TRUE(pool.drain(Clock::now() + 10s));
+  EXPECT_EQ(depth, 0);
+  EXPECT_EQ(waits, 3) << "the one that held it, the one that ran after it, and the read";
+}
+
+TEST(Strand, TheServersOwnJobsGoFirstAndTakeNoPlaceInTheQueue) {
+  ComputePool pool({.permits = 1});
+  Strand strand(pool, {.max_queue = 1});
+  Blocker hold(strand);
+  std::vector<std::string> order;
+  strand.submit({}, [&] { order.emplace_back("call"); }, ignore);
+  absl::Status own = absl::UnknownError("");
+  strand.submit({.permits = 0, .internal = true}, [&] { order.emplace_back("own"); }, [&](absl::Status s) { own = s; });
+  strand.submit({.permits = 0, .for_read = true}, [&] { order.emplace_back("for a read"); }, ignore);
+  hold.release();
+  EXPECT_TRUE(pool.drain(Clock::now() + 10s));
+  EXPECT_TRUE(own.ok());
+  EXPECT_THAT(order, testing::ElementsAre("for a read", "own", "call"));
+}
+
+TEST(Strand, ReadsOfOneStrandLeaveRoomForThoseOfAnother) {
+  ComputePool pool({.permits = 1});
+  Strand busy(pool, {.max_queue = 3}), other(pool, {});
+  std::promise<void> begun, go;
+  const std::shared_future<void> gone = go.get_future().share();
+  busy.submit(
+      {.kind = JobKind::kRead},
+      [&] {
+        begun.set_value();
+        gone.wait();
+      },
+      ignore);
+  begun.get_future().wait();
+  std::atomic<int> before{0};
+  absl::Status full;
+  for (int i = 0; i < 3; ++i) busy.submit({.kind = JobKind::kRead}, [&] { ++before; }, ignore);
+  busy.submit({.kind = JobKind::kRead}, [] { FAIL(); }, [&](absl::Status s) { full = std::move(s); });
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  std::promise<int> turn;
+  other.submit({.kind = JobKind::kRead}, [&] { turn.set_value(before); }, ignore);
+  go.set_value();
+  EXPECT_LE(turn.get_future().get(), 1);
+  EXPECT_TRUE(pool.drain(Clock::now() + 10s));
+}
+
 TEST(Strand, CancelledJobsLeaveTheOrderOfTheOthers) {
   ComputePool pool({.permits = 2});
   Strand strand(pool, {.name = "m"});

@@ -48,24 +48,20 @@ void name_roots(const Tape& tape, const std::vector<NamedTensor>& output_grads, 
 
 }  // namespace
 
-int64_t LiveModel::bytes_of(const Tape& tape) const {
+int64_t ModelState::bytes_of(const Tape& tape) const {
   std::vector<const Storage*> known;
   for (const NamedTensor& p : parameters_) known.push_back(&p.tensor.storage());
   return tape_bytes(tape, known);
 }
 
-void LiveModel::drop_tape(Tape& tape) {
-  if (!tapes_.use_up(tape.id)) return;
-  metrics_->add_tapes(-1);
-  metrics_->add_tape_bytes(-tape.bytes);
-}
-
-ForwardResult LiveModel::forward(const ForwardArgs& args) {
-  if (args.keep_tape) tapes_.check_room();
+ForwardResult ModelState::forward(const ForwardArgs& args) {
+  if (args.keep_tape) tapes_->check_room();
   Transaction transaction(*this);
   ModeScope mode(*this, args.training);
   Captures captures;
-  for (const std::string& path : args.capture) captures.watch(require_module_at(path, "capture"), path);
+  captures.watch_all(args.capture,
+                     [this](const std::string& path) -> Module& { return require_module_at(path, "capture"); });
+  const bool is_read = !args.keep_tape && is_eval();
   std::optional<Generator> seeded;
   std::optional<GeneratorScope> random;
   if (args.seed) {
@@ -75,11 +71,11 @@ ForwardResult LiveModel::forward(const ForwardArgs& args) {
   const GradModeGuard grad_mode(args.keep_tape);
   const AnomalyGuard anomaly(args.detect_anomaly);
   auto tape = std::make_shared<Tape>();
-  const Args inputs = arguments(args.inputs, args.inputs_require_grad, &tape->inputs);
+  const Args inputs = signature_->arguments(args.inputs, args.inputs_require_grad, &tape->inputs);
   ForwardResult result;
   {
     const PhaseTimer timer(*metrics_, Phase::kForward);
-    tape->outputs = name_outputs((*parts_.root)(inputs));
+    tape->outputs = signature_->name_outputs((*parts_.root)(inputs));
   }
   for (const NamedTensor& captured : captures.taken()) {
     if (captured.tensor.requires_grad()) retain_grad(captured.tensor);
@@ -89,6 +85,7 @@ ForwardResult LiveModel::forward(const ForwardArgs& args) {
   result.captured = freeze(tape->captured);
   check_answer({&result.outputs, &result.captured}, args.max_answer_bytes);
   check_cancelled();
+  if (is_read) transaction.restore_buffers();
   transaction.commit();
   result.parameter_version = parameter_version_;
   if (args.keep_tape) {
@@ -96,26 +93,15 @@ ForwardResult LiveModel::forward(const ForwardArgs& args) {
     tape->lease = args.lease.value_or(settings_.tape_lease);
     tape->parameter_version = parameter_version_;
     tape->bytes = bytes_of(*tape);
-    tapes_.add(tape);
-    metrics_->add_tapes(1);
-    metrics_->add_tape_bytes(tape->bytes);
+    tapes_->add(tape);
     result.tape = tape;
   }
   return result;
 }
 
-ForwardResult LiveModel::forward_snapshot(Module& root, const ForwardArgs& args, int64_t version) const {
-  const NoGradGuard no_grad;
-  const PhaseTimer timer(*metrics_, Phase::kInfer);
-  ForwardResult result;
-  result.outputs = name_outputs(root(arguments(args.inputs, {}, nullptr)));
-  result.parameter_version = version;
-  return result;
-}
-
-BackwardResult LiveModel::backward(const BackwardArgs& args) {
+BackwardResult ModelState::backward(const BackwardArgs& args) {
   Tape& tape = *args.tape;
-  tapes_.pin(tape.id);  // another call may have used it up or let it go since
+  tapes_->pin(tape.id);  // another call may have used it up or let it go since
   check_version(args.expected_version);
   Transaction transaction(*this);
   const AnomalyGuard anomaly(args.detect_anomaly);
@@ -187,9 +173,9 @@ BackwardResult LiveModel::backward(const BackwardArgs& args) {
   return result;
 }
 
-GradResult LiveModel::grad(const GradArgs& args) {
+GradResult ModelState::grad(const GradArgs& args) {
   Tape& tape = *args.tape;
-  tapes_.pin(tape.id);  // another call may have used it up or let it go since
+  tapes_->pin(tape.id);  // another call may have used it up or let it go since
   Transaction transaction(*this);
   std::vector<Tensor> roots;
   std::vector<Tensor> grads;
@@ -197,10 +183,9 @@ GradResult LiveModel::grad(const GradArgs& args) {
   if (args.wrt.empty()) fail("wrt: names no tensor to differentiate by");
   std::vector<Tensor> wanted;
   for (size_t i = 0; i < args.wrt.size(); ++i) {
-    const auto parameter = std::ranges::find(parameters_, args.wrt[i], &NamedTensor::name);
     const std::string where = str_cat("wrt[", i, "]");
     wanted.push_back(tape.find(args.wrt[i]));
-    if (!wanted.back().defined() && parameter != parameters_.end()) wanted.back() = parameter->tensor;
+    if (!wanted.back().defined()) wanted.back() = find_parameter(args.wrt[i]);
     if (!wanted.back().defined()) tape.require(args.wrt[i], where);
     if (!wanted.back().requires_grad()) {
       fail(where, ": ", quoted(args.wrt[i]), " does not require grad; inputs do when inputs_require_grad names them");
@@ -235,8 +220,7 @@ GradResult LiveModel::grad(const GradArgs& args) {
       std::erase_if(tape.grads, [&](const NamedTensor& known) { return known.name == name; });
       if (found[i].defined()) tape.grads.push_back({name, found[i]});
     }
-    const int64_t before = tape.bytes;
-    if (tapes_.resize(tape, bytes_of(tape))) metrics_->add_tape_bytes(tape.bytes - before);
+    tapes_->changed(tape, bytes_of(tape));
   }
   if (args.create_graph || args.retain_tape) {
     result.tape = args.tape;

@@ -3,7 +3,7 @@
 #include "core/base/cancel.h"
 #include "core/base/limit_error.h"
 #include "server/model/glob.h"
-#include "server/model/live_model.h"
+#include "server/model/model_state.h"
 
 namespace tapewire {
 namespace {
@@ -25,13 +25,13 @@ void check_keys(const StateDict& own, const LoadStateArgs& args) {
 
 }  // namespace
 
-StateDict LiveModel::read_state(const std::vector<std::string>& globs) const {
+StateDict ModelState::read_state(const std::vector<std::string>& globs) const {
   StateDict out = select_by_globs(globs, parts_.root->state_dict(), "keys", "key");
   for (NamedTensor& t : out) t.tensor = frozen(t.tensor);
   return out;
 }
 
-LoadStateResult LiveModel::load_state(const LoadStateArgs& args) {
+LoadStateResult ModelState::load_state(const LoadStateArgs& args) {
   const StateDict own = parts_.root->state_dict();
   check_keys(own, args);
   // Bytes that readers share are copied before they are written: all of them now, so that a lack of memory is met

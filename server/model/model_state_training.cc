@@ -1,4 +1,4 @@
-// Steps and evaluation of a live model.
+// Steps of a model.
 
 #include <cmath>
 
@@ -26,7 +26,7 @@ void check_clip(const ClipArgs& clip) {
 
 }  // namespace
 
-StepResult LiveModel::step_info() const {
+StepResult ModelState::step_info() const {
   StepResult info;
   info.step = step_;
   info.parameter_version = parameter_version_;
@@ -35,7 +35,7 @@ StepResult LiveModel::step_info() const {
 }
 
 // False when the value is not finite and the step is to be skipped. Throws when it is to fail.
-bool LiveModel::check_finite(double value, bool is_loss) {
+bool ModelState::check_finite(double value, bool is_loss) {
   if (std::isfinite(value)) return true;
   metrics_->add_nonfinite(is_loss ? NonFinite::kLoss : NonFinite::kGradient);
   if (parts_.on_nonfinite == v1::NON_FINITE_FAIL) {
@@ -45,19 +45,19 @@ bool LiveModel::check_finite(double value, bool is_loss) {
   return parts_.on_nonfinite == v1::NON_FINITE_APPLY;
 }
 
-bool LiveModel::advances_schedule(const StepArgs& args) const {
+bool ModelState::advances_schedule(const StepArgs& args) const {
   return parts_.scheduler && (!parts_.scheduler_by_epoch || args.end_of_epoch);
 }
 
 // What can be wrong with a step before anything is computed.
-void LiveModel::check_step(const StepArgs& args) const {
+void ModelState::check_step(const StepArgs& args) const {
   check_version(args.expected_version);
   check_rate(args.learning_rate);
   check_clip(args.clip);
   if (advances_schedule(args)) parts_.scheduler->check_step(args.metric);
 }
 
-StepResult LiveModel::apply_gradients(const StepArgs& args, std::optional<double> loss, Transaction& transaction) {
+StepResult ModelState::apply_gradients(const StepArgs& args, std::optional<double> loss, Transaction& transaction) {
   const double norm = grad_norm(parameters_, 2);
   if (!check_finite(norm, false)) {
     transaction.commit();
@@ -103,7 +103,7 @@ StepResult LiveModel::apply_gradients(const StepArgs& args, std::optional<double
   return result;
 }
 
-StepResult LiveModel::step(const StepArgs& args) {
+StepResult ModelState::step(const StepArgs& args) {
   if (!parts_.optimizer) fail_precondition("the model has no optimizer; give one in its definition");
   check_step(args);
   Transaction transaction(*this);
@@ -112,7 +112,7 @@ StepResult LiveModel::step(const StepArgs& args) {
   return result;
 }
 
-StepResult LiveModel::train_step(const TrainStepArgs& args) {
+StepResult ModelState::train_step(const TrainStepArgs& args) {
   if (!args.accumulate_only && !parts_.optimizer) {
     fail_precondition("the model has no optimizer; give one in its definition, or set accumulate_only");
   }
@@ -144,7 +144,7 @@ StepResult LiveModel::train_step(const TrainStepArgs& args) {
   Tensor loss;
   {
     const PhaseTimer timer(*metrics_, Phase::kForward);
-    outputs = name_outputs((*parts_.root)(arguments(args.inputs, {}, nullptr)));
+    outputs = signature_->name_outputs((*parts_.root)(signature_->arguments(args.inputs)));
     loss = compute_loss(loss_module, outputs, args.targets);
   }
   if (loss.numel() != 1) fail("loss: must be a scalar, got ", to_string(loss.spec()), "; set its reduction");
@@ -181,17 +181,6 @@ StepResult LiveModel::train_step(const TrainStepArgs& args) {
     for (const NamedTensor& o : outputs) result.outputs.push_back({o.name, frozen(o.tensor)});
   }
   return result;
-}
-
-Evaluation LiveModel::begin_evaluation(std::vector<std::string> metrics, const v1::LossSpec* loss) const {
-  const bool judged = loss != nullptr || parts_.loss.module;
-  return {std::move(metrics), judged ? loss_or_default(loss) : BuiltLoss()};
-}
-
-void LiveModel::evaluate_batch(Module& root, const EvaluateBatch& batch, Evaluation& evaluation) const {
-  const NoGradGuard no_grad;
-  const PhaseTimer timer(*metrics_, Phase::kEvaluate);
-  evaluation.add(batch, name_outputs(root(arguments(batch.inputs, {}, nullptr))));
 }
 
 }  // namespace tapewire
