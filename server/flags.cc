@@ -1,5 +1,6 @@
 #include "server/flags.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <limits>
@@ -70,6 +71,12 @@ ABSL_FLAG(int64_t, max_tapes, 64, "tapes of a model that are kept at a time");
 ABSL_FLAG(int64_t, tape_lease_seconds, 600,
           "seconds that a tape is kept after its last use, unless the client asks otherwise");
 ABSL_FLAG(int64_t, max_hooks, 1000, "hooks of a model at a time");
+ABSL_FLAG(int64_t, max_watchers, 100, "streams that watch a model's hooks at a time");
+ABSL_FLAG(Bytes, watch_buffer_bytes, Bytes{int64_t{64} << 20}, "bytes of events that wait for one watcher");
+ABSL_FLAG(Bytes, watch_memory, Bytes{},
+          "bytes that events of all watchers may hold; 0: an eighth of --tensor_memory_limit, at most 256MiB");
+ABSL_FLAG(Bytes, watch_bytes_per_second, Bytes{int64_t{128} << 20},
+          "bytes of large events that are sent in a second to all watchers together; 0: no bound");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
           "time that running calls get to end after SIGTERM or SIGINT; what is left is then cancelled");
 ABSL_FLAG(std::string, log_level, "info", "least severe lines that are logged: debug, info, warning, error or off");
@@ -158,6 +165,15 @@ ServerOptions read_flags(Check& check) {
   options.tape_lease_seconds =
       check.at_least("tape_lease_seconds", absl::GetFlag(FLAGS_tape_lease_seconds), int64_t{1});
   options.max_hooks = check.at_least("max_hooks", absl::GetFlag(FLAGS_max_hooks), int64_t{0});
+  options.watch.max_hooks = options.max_hooks;
+  options.watch.max_watchers = check.at_least("max_watchers", absl::GetFlag(FLAGS_max_watchers), int64_t{0});
+  options.watch.buffer_bytes =
+      check.at_least("watch_buffer_bytes", absl::GetFlag(FLAGS_watch_buffer_bytes).count, int64_t{4096});
+  options.watch.memory_bytes = absl::GetFlag(FLAGS_watch_memory).count;
+  if (options.watch.memory_bytes == 0) {
+    options.watch.memory_bytes = std::min(options.tensor_memory_limit / 8, int64_t{256} << 20);
+  }
+  options.watch.bytes_per_second = absl::GetFlag(FLAGS_watch_bytes_per_second).count;
   const absl::Duration drain = absl::GetFlag(FLAGS_drain_timeout);
   constexpr int kLongestDrainHours = 24;
   if (drain < absl::ZeroDuration() || drain > absl::Hours(kLongestDrainHours)) {
@@ -184,7 +200,11 @@ std::map<std::string, int64_t> ServerOptions::limits() const {
           {"max_queue", max_queue},
           {"max_tapes", max_tapes},
           {"tape_lease_seconds", tape_lease_seconds},
-          {"max_hooks", max_hooks}};
+          {"max_hooks", max_hooks},
+          {"max_watchers", watch.max_watchers},
+          {"watch_buffer_bytes", watch.buffer_bytes},
+          {"watch_memory", watch.memory_bytes},
+          {"watch_bytes_per_second", watch.bytes_per_second}};
 }
 
 ServerOptions parse_flags(int argc, char** argv) {

@@ -9,7 +9,7 @@
 
 #include "core/tensor/allocator.h"
 #include "server/flags.h"
-#include "server/hook/hook_hub.h"
+#include "server/model/hook_hub.h"
 #include "server/model/model_registry.h"
 #include "server/observe/host.h"
 #include "server/observe/metrics.h"
@@ -54,7 +54,7 @@ int serve(const ServerOptions& options, Logger& logger) {
   Metrics metrics(build_info());
   std::atomic<bool> ready{false};
   ComputePool pool({.permits = options.compute_threads, .max_queue = options.max_queue, .observer = {}});
-  HookHub hooks(options.max_hooks);
+  HookHub hooks(options.watch);
   ModelRegistry models({.model = {.definition = {.max_tensor_bytes = options.max_tensor_bytes},
                                   .max_queue = options.max_queue,
                                   .max_tapes = options.max_tapes,

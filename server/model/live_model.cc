@@ -7,7 +7,6 @@
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/graph/graph_module.h"
-#include "core/ops/shape_ops.h"
 #include "server/model/glob.h"
 #include "server/model/transaction.h"
 
@@ -215,14 +214,6 @@ std::vector<NamedTensor> LiveModel::read_gradients(const std::vector<std::string
 
 void LiveModel::add_hooks(int delta) {
   hook_count_ += delta;
-  metrics_->add_hooks(delta);
-}
-
-Tensor frozen(const Tensor& x) {
-  const bool whole = x.is_contiguous() && x.offset() == 0 && x.nbytes() == x.storage().size();
-  if (whole) return Tensor::over(x.storage().share_buffer(), x.sizes(), x.dtype());
-  NoGradGuard no_grad;
-  return clone(detach(x));
 }
 
 Args LiveModel::arguments(const std::vector<NamedTensor>& inputs, const std::vector<std::string>& require_grad,

@@ -11,6 +11,7 @@
 
 #include "core/base/mutex.h"
 #include "core/base/random.h"
+#include "core/kernels/frozen.h"
 #include "server/model/build.h"
 #include "server/model/calls.h"
 #include "server/model/once.h"
@@ -40,9 +41,6 @@ struct ModelInfo {
   std::chrono::system_clock::time_point create_time;
   std::chrono::system_clock::time_point update_time;
 };
-
-/// The values of x as they are now, for use outside the model's turn: shares the bytes, has no history.
-Tensor frozen(const Tensor& x);
 
 /// A model that lives: its modules, optimizer, random state and tapes. Calls take their turn on its strand: `submit`
 /// runs a function there. Methods below the line "in its turn" must be called from such a function.

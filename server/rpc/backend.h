@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "server/codec/tensor_codec.h"
-#include "server/hook/hook_hub.h"
+#include "server/model/hook_hub.h"
 #include "server/model/model_registry.h"
 
 namespace tapewire::rpc {

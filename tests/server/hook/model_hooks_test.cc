@@ -1,9 +1,12 @@
-#include "server/hook/hook_hub.h"
+#include "server/model/hook_hub.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/autograd/meta.h"
+#include "core/nn/container.h"
+#include "core/ops/shape_ops.h"
+#include "core/tensor/allocator.h"
 #include "tests/server/model/model_fixture.h"
 
 namespace tapewire {
@@ -21,7 +24,7 @@ class ModelHooksTest : public ModelTest {
 
   HookInfo add(const std::shared_ptr<LiveModel>& model, HookSpec spec) {
     const auto hooks = hub_.of(model);
-    return in_turn(model, [hooks, spec](LiveModel& m) { return hooks->add(m, spec); }).value();
+    return in_turn(model, [hooks, spec](LiveModel& m) { return hooks->add(hook_targets(m), spec); }).value();
   }
   void step(const std::shared_ptr<LiveModel>& model) {
     in_turn(model, [](LiveModel& m) { return m.train_step(batch()).step; }).value();
@@ -98,8 +101,8 @@ TEST_F(ModelHooksTest, EveryNStepsAndRemoval) {
   EXPECT_EQ(watcher->pop()->event->step, 0);
   EXPECT_EQ(watcher->pop()->event->step, 2);
   EXPECT_FALSE(watcher->pop());
-  in_turn(model, [&](LiveModel& m) {
-    hooks->remove(m, info.id);
+  in_turn(model, [&](LiveModel&) {
+    hooks->remove(info.id);
     return 0;
   }).value();
   step(model);
@@ -116,7 +119,7 @@ TEST_F(ModelHooksTest, ASlowWatcherLosesTheOldestOrIsEnded) {
   const auto next = dropping->pop();
   EXPECT_EQ(next->event->step, 1);
   EXPECT_EQ(next->sequence, 2) << "the dropped one counts";
-  EXPECT_EQ(next->dropped, 1);
+  EXPECT_EQ(next->drops.total(), 1);
   failing->pop();
   failing->pop();
   ASSERT_TRUE(failing->finished());
@@ -136,7 +139,7 @@ TEST_F(ModelHooksTest, BadTargetsAndTooManyHooksAreRefused) {
   const auto model = create(kSimpleNet);
   const auto hooks = hub_.of(model);
   const auto error_of = [&](HookSpec spec) {
-    return in_turn(model, [&](LiveModel& m) { return hooks->add(m, spec); }).status();
+    return in_turn(model, [&](LiveModel& m) { return hooks->add(hook_targets(m), spec); }).status();
   };
   EXPECT_THAT(std::string(error_of({.target = "fc3"}).message()),
               HasSubstr("hook.target: no module 'fc3'; did you mean 'fc"));
@@ -152,7 +155,7 @@ TEST_F(ModelHooksTest, ARefusedHookLeavesNothingBehind) {
   const auto hooks = hub_.of(model);
   const auto status = in_turn(model, [&](LiveModel& m) {
                         set_requires_grad(m.require_parameter("fc1.bias", ""), false);
-                        return hooks->add(m, {.target = "fc1.*", .kind = HookKind::kTensor}).id;
+                        return hooks->add(hook_targets(m), {.target = "fc1.*", .kind = HookKind::kTensor}).id;
                       }).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("parameter 'fc1.bias' does not require gradients"));
@@ -169,7 +172,8 @@ TEST_F(ModelHooksTest, AnExpiredHookIsGone) {
   EXPECT_THROW(hooks->watch({.hook_ids = {info.id}}), Error);
   model->expire(TapeStore::Clock::now());
   in_turn(model, [](LiveModel&) { return 0; }).value();  // behind the turn that takes it off
-  EXPECT_FALSE(hooks->any_expired());
+  EXPECT_EQ(hooks->size(), 0);
+  EXPECT_FALSE(hooks->next_expiry());
   EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hooks{model=\"net\"} 0"));
 }
 
@@ -181,26 +185,151 @@ TEST_F(ModelHooksTest, DeletingTheModelEndsTheWatch) {
   EXPECT_EQ(watcher->finished()->code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(ModelHooksTest, AWatchTellsItsNewsAndLetsItsListenerGoAtTheEnd) {
+TEST_F(ModelHooksTest, AWatchKeepsTheLeaseOfTheHooksThatItNames) {
   const auto model = create(kSimpleNet);
-  add(model, {.target = "fc1", .kind = HookKind::kForward});
+  const auto hooks = hub_.of(model);
+  const HookInfo named = add(model, {.target = "fc1", .lease = std::chrono::hours(1)});
+  const HookInfo other = add(model, {.target = "fc2", .lease = std::chrono::hours(2)});
+  const auto first = hooks->next_expiry();
+  ASSERT_TRUE(first);
+  const auto all = hooks->watch({});
+  EXPECT_EQ(hooks->next_expiry(), first) << "it names none";
+  const auto watcher = hooks->watch({.hook_ids = {named.id}});
+  EXPECT_GT(hooks->next_expiry(), *first + std::chrono::minutes(30)) << "only the other's is left";
+  hooks->unwatch(watcher);
+  hooks->unwatch(watcher);
+  EXPECT_GT(hooks->next_expiry(), first) << "it begins anew";
+  EXPECT_LT(hooks->next_expiry(), *first + std::chrono::minutes(30));
+  EXPECT_THROW(hooks->watch({.hook_ids = {named.id, "nobody"}}), Error);
+  EXPECT_LT(hooks->next_expiry(), *first + std::chrono::minutes(30)) << "no watch began";
+}
+
+TEST_F(ModelHooksTest, AWatchThatEndedGetsNothingAndCountsNoMore) {
+  const auto model = create(kSimpleNet);
+  add(model, {.target = "fc1"});
+  const auto hooks = hub_.of(model);
+  const auto watcher = hooks->watch({.buffer_events = 1});
+  hooks->unwatch(watcher);
+  step(model);
+  step(model);
+  EXPECT_FALSE(watcher->pop());
+  EXPECT_EQ(watcher.use_count(), 1);
+  EXPECT_EQ(hub_.resources().memory.used(), 0);
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hook_dropped_total{model=\"net\",reason=\"buffer_full\"} 0"));
+}
+
+TEST_F(ModelHooksTest, TooManyWatchersAreRefused) {
+  HookHub hub(HookLimits{.max_watchers = 2});
+  const auto model = create(kSimpleNet);
+  const auto hooks = hub.of(model);
+  const auto one = hooks->watch({});
+  const auto two = hooks->watch({});
+  try {
+    hooks->watch({});
+    ADD_FAILURE() << "a third one was let in";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(error.message(), HasSubstr("--max_watchers (2)"));
+  }
+  hooks->unwatch(one);
+  hooks->watch({});
+  registry_.remove("net");
+}
+
+TEST_F(ModelHooksTest, AnEventThatIsTooLargeComesWithoutDataAndSaysWhy) {
+  const auto model = create(kSimpleNet);
+  const auto hooks = hub_.of(model);
+  add(model, {.target = "fc1", .observe = {.stats = true, .tensor = true, .max_tensor_bytes = 1 << 20}});
+  const auto large = hooks->watch({});
+  const auto small = hooks->watch({.max_event_bytes = 1200});  // enough for all but the 160 bytes of the input
+  const auto none = hooks->watch({.max_event_bytes = 100});
+  step(model);
+  const auto whole = large->pop();
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->event->tensors[0].tensor.nbytes(), 160u);
+  EXPECT_EQ(whole->event->tensors[0].omitted, DataOmitted::kNo);
+  const int64_t bytes = wire_bound(whole->event->hook_id, "fc1", whole->event->tensors);
+  ASSERT_LE(bytes, 1200);
+  hooks->unwatch(small);
+  const auto tight = hooks->watch({.max_event_bytes = bytes});
+  step(model);
+  const auto bare = tight->pop();
+  ASSERT_TRUE(bare);
+  EXPECT_FALSE(bare->event->tensors[0].tensor.defined());
+  EXPECT_EQ(bare->event->tensors[0].omitted, DataOmitted::kEventTooLarge);
+  EXPECT_TRUE(bare->event->tensors[0].stats);
+  EXPECT_EQ(bare->drops.total(), 0) << "the event came";
+  EXPECT_TRUE(large->pop()->event->tensors[0].tensor.defined());
+  EXPECT_FALSE(none->pop());
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hook_dropped_total{model=\"net\",reason=\"too_large\"} 3"));
+}
+
+TEST_F(ModelHooksTest, ATensorAboveItsHooksLimitSaysSo) {
+  const auto model = create(kSimpleNet);
+  add(model, {.target = "fc1", .observe = {.tensor = true, .max_tensor_bytes = 100}});
   const auto watcher = hub_.of(model)->watch({});
   step(model);
-  std::vector<std::string> told;
-  const auto listener = std::make_shared<int>();
-  watcher->on_news([&told, listener](const std::optional<absl::Status>& end) {
-    told.push_back(end ? std::string(end->message()) : "event");
-  });
-  EXPECT_THAT(told, ElementsAre("event")) << "of what is there already";
+  const auto next = watcher->pop();
+  EXPECT_EQ(next->event->tensors[0].omitted, DataOmitted::kAboveMaxTensorBytes);
+  EXPECT_EQ(next->event->tensors[1].omitted, DataOmitted::kNo);
+  EXPECT_EQ(next->event->tensors[1].tensor.nbytes(), 80u);
+}
+
+TEST_F(ModelHooksTest, WithoutMemoryForAnEventTheCallGoesOn) {
+  HookHub hub(HookLimits{.buffer_bytes = 1 << 20, .memory_bytes = 2000});
+  const auto model = create(kSimpleNet);
+  const auto hooks = hub.of(model);
+  in_turn(model, [&](LiveModel& m) { return hooks->add(hook_targets(m), {.target = "fc1"}).id; }).value();
+  const auto watcher = hooks->watch({});
   step(model);
-  watcher->finish(absl::CancelledError("enough"));
+  const auto held = watcher->pop();
+  ASSERT_TRUE(held);
+  const auto room = hub.resources().memory.reserve(2000 - hub.resources().memory.used());
+  ASSERT_TRUE(room);
   step(model);
-  watcher->finish(absl::CancelledError("more than enough"));
-  EXPECT_THAT(told, ElementsAre("event", "event", "enough"));
-  EXPECT_EQ(listener.use_count(), 1);
-  EXPECT_TRUE(watcher->pop()) << "what came before the end stays";
-  EXPECT_TRUE(watcher->pop());
   EXPECT_FALSE(watcher->pop());
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hook_dropped_total{model=\"net\",reason=\"memory\"} 1"));
+  registry_.remove("net");
+}
+
+// Gives as many bytes as it was allowed when a hook's copy asks for more.
+TEST_F(ModelHooksTest, ARefusalOfTheAllocatorDropsTheEventOnly) {
+  const auto module = std::make_shared<Identity>();
+  const std::vector<NamedModule> modules{{"", module}};
+  const std::vector<NamedTensor> parameters;
+  HookResources resources(HookLimits{});
+  const auto series = metrics_.add_model("direct");
+  const auto hooks = std::make_shared<ModelHooks>(resources, series, [] { return int64_t{0}; });
+  hooks->add({modules, parameters}, {.observe = {.tensor = true, .max_tensor_bytes = 1 << 20}});
+  const auto watcher = hooks->watch({});
+  const Tensor strided = transpose(ramp({16, 64}), 0, 1);  // must be copied to be sent
+  const int64_t limit = tensor_allocator().limit();
+  tensor_allocator().set_limit(tensor_allocator().stats().live, "test");
+  const Value out = (*module)(Args{{strided}});
+  tensor_allocator().set_limit(limit, "--tensor_memory_limit");
+  EXPECT_EQ(out.tensor().sizes(), strided.sizes());
+  EXPECT_FALSE(watcher->pop());
+  EXPECT_EQ(resources.memory.used(), 0);
+  (*module)(Args{{strided}});
+  const auto next = watcher->pop();
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->drops.memory, 1);
+  EXPECT_EQ(next->sequence, 2);
+}
+
+TEST_F(ModelHooksTest, TheModulesThatHooksSitOnAreCountedTogether) {
+  std::vector<NamedModule> modules;
+  for (int i = 0; i < 40'000; ++i) modules.push_back({str_cat("m", i), std::make_shared<Identity>()});
+  const std::vector<NamedTensor> parameters;
+  HookResources resources(HookLimits{});
+  const auto hooks = std::make_shared<ModelHooks>(resources, metrics_.add_model("wide"), [] { return int64_t{0}; });
+  const HookTargets targets{modules, parameters};
+  const std::string first = hooks->add(targets, {.target = "*"}).id;
+  hooks->add(targets, {.target = "*"});
+  EXPECT_THROW(hooks->add(targets, {.target = "*"}), Error);
+  EXPECT_EQ(hooks->size(), 2);
+  hooks->remove(first);
+  hooks->add(targets, {.target = "*"});
 }
 
 }  // namespace

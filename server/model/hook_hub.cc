@@ -1,4 +1,6 @@
-#include "server/hook/hook_hub.h"
+#include "server/model/hook_hub.h"
+
+#include <atomic>
 
 #include "core/base/error.h"
 
@@ -7,7 +9,9 @@ namespace tapewire {
 std::shared_ptr<ModelHooks> HookHub::of(const std::shared_ptr<LiveModel>& model) {
   MutexLock lock(mutex_);
   if (const auto found = hooks_.find(model.get()); found != hooks_.end()) return found->second;
-  auto hooks = std::make_shared<ModelHooks>(max_hooks_, model->metrics_handle());
+  auto hooks = std::make_shared<ModelHooks>(
+      resources_, model->metrics_handle(), [m = model.get()] { return m->step_count(); },
+      [m = model.get()](int delta) { m->add_hooks(delta); });
   const absl::Status deleted = absl::NotFoundError(str_cat("model '", model->name(), "' was deleted"));
   const bool lives = model->on_delete([this, key = model.get(), deleted] {
     std::shared_ptr<ModelHooks> ended;
@@ -18,11 +22,16 @@ std::shared_ptr<ModelHooks> HookHub::of(const std::shared_ptr<LiveModel>& model)
     }
     if (ended) ended->finish_watchers(deleted);
   });
-  model->on_expire([weak = std::weak_ptr(hooks), key = model.get()] {
-    const auto expiring = weak.lock();
-    if (!expiring || !expiring->any_expired()) return;
-    key->submit(nullptr, [expiring](LiveModel& m) { expiring->drop_expired(m); }, [](const absl::Status&) {});
-  });
+  // At most one job of this kind waits at a time.
+  model->on_expire(
+      [weak = std::weak_ptr(hooks), key = model.get(), waits = std::make_shared<std::atomic<bool>>(false)] {
+        const auto expiring = weak.lock();
+        const auto next = expiring ? expiring->next_expiry() : std::nullopt;
+        if (!next || *next > Lease::Clock::now() || waits->exchange(true)) return;
+        key->submit(
+            nullptr, [expiring](LiveModel&) { expiring->drop_expired(); },
+            [waits](const absl::Status&) { *waits = false; });
+      });
   if (!lives) throw Error(deleted.code(), std::string(deleted.message()));
   hooks_[model.get()] = hooks;
   return hooks;
