@@ -1,5 +1,6 @@
 #include "server/flags.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <limits>
@@ -72,6 +73,12 @@ ABSL_FLAG(int64_t, tape_lease_seconds, 600,
 ABSL_FLAG(int64_t, max_hooks, 1000, "hooks of a model at a time");
 ABSL_FLAG(int64_t, max_call_seconds, 600,
           "seconds that a call without a deadline may compute, in a stream each of its messages; 0: no limit");
+ABSL_FLAG(int64_t, max_watchers, 100, "streams that watch a model's hooks at a time");
+ABSL_FLAG(Bytes, watch_buffer_bytes, Bytes{int64_t{64} << 20}, "bytes of events that wait for one watcher");
+ABSL_FLAG(Bytes, watch_memory, Bytes{},
+          "bytes that events of all watchers may hold; 0: an eighth of --tensor_memory_limit, at most 256MiB");
+ABSL_FLAG(Bytes, watch_bytes_per_second, Bytes{int64_t{128} << 20},
+          "bytes of large events that are sent in a second to all watchers together; 0: no bound");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
           "time that running calls get to end after SIGTERM or SIGINT; what is left is then cancelled");
 ABSL_FLAG(std::string, log_level, "info", "least severe lines that are logged: debug, info, warning, error or off");
@@ -163,6 +170,15 @@ ServerOptions read_flags(Check& check) {
   constexpr int64_t kLongestCall = int64_t{100} * 366 * 24 * 3600;
   options.max_call = std::chrono::seconds(
       std::min(kLongestCall, check.at_least("max_call_seconds", absl::GetFlag(FLAGS_max_call_seconds), int64_t{0})));
+  options.watch.max_hooks = options.max_hooks;
+  options.watch.max_watchers = check.at_least("max_watchers", absl::GetFlag(FLAGS_max_watchers), int64_t{0});
+  options.watch.buffer_bytes =
+      check.at_least("watch_buffer_bytes", absl::GetFlag(FLAGS_watch_buffer_bytes).count, int64_t{4096});
+  options.watch.memory_bytes = absl::GetFlag(FLAGS_watch_memory).count;
+  if (options.watch.memory_bytes == 0) {
+    options.watch.memory_bytes = std::min(options.tensor_memory_limit / 8, int64_t{256} << 20);
+  }
+  options.watch.bytes_per_second = absl::GetFlag(FLAGS_watch_bytes_per_second).count;
   const absl::Duration drain = absl::GetFlag(FLAGS_drain_timeout);
   constexpr int kLongestDrainHours = 24;
   if (drain < absl::ZeroDuration() || drain > absl::Hours(kLongestDrainHours)) {
@@ -190,7 +206,11 @@ std::map<std::string, int64_t> ServerOptions::limits() const {
           {"max_tapes", max_tapes},
           {"tape_lease_seconds", tape_lease_seconds},
           {"max_hooks", max_hooks},
-          {"max_call_seconds", max_call.count()}};
+          {"max_call_seconds", max_call.count()},
+          {"max_watchers", watch.max_watchers},
+          {"watch_buffer_bytes", watch.buffer_bytes},
+          {"watch_memory", watch.memory_bytes},
+          {"watch_bytes_per_second", watch.bytes_per_second}};
 }
 
 ServerOptions parse_flags(int argc, char** argv) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "server/hook/hook_limits.h"
 #include "server/observe/http_server.h"
 #include "server/observe/log.h"
 
@@ -24,6 +25,7 @@ struct ServerOptions {
   int64_t tape_lease_seconds = 0;
   int64_t max_hooks = 0;
   std::chrono::seconds max_call{0};
+  HookLimits watch;
   std::chrono::milliseconds drain_timeout{0};
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;

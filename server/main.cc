@@ -9,7 +9,6 @@
 
 #include "core/tensor/allocator.h"
 #include "server/flags.h"
-#include "server/hook/hook_hub.h"
 #include "server/model/model_registry.h"
 #include "server/observe/host.h"
 #include "server/observe/metrics.h"
@@ -54,13 +53,13 @@ int serve(const ServerOptions& options, Logger& logger) {
   Metrics metrics(build_info());
   std::atomic<bool> ready{false};
   ComputePool pool({.permits = options.compute_threads, .max_call = options.max_call});
-  HookHub hooks(options.max_hooks);
   ModelRegistry models({.model = {.definition = {.max_tensor_bytes = options.max_tensor_bytes},
                                   .max_queue = options.max_queue,
                                   .max_tapes = options.max_tapes,
                                   .tape_lease = std::chrono::seconds(options.tape_lease_seconds),
                                   .compute_threads = options.compute_threads},
-                        .max_models = options.max_models},
+                        .max_models = options.max_models,
+                        .hooks = options.watch},
                        pool, metrics);
 
   auto http =
@@ -75,7 +74,6 @@ int serve(const ServerOptions& options, Logger& logger) {
   rpc::CallGate gate;
   const rpc::Environment environment{metrics, logger, gate, {.max_message_bytes = options.max_message_bytes}};
   const rpc::Backend backend{.models = models,
-                             .hooks = hooks,
                              .tensors = {.max_tensor_bytes = options.max_tensor_bytes},
                              .max_answer_bytes = options.max_message_bytes,
                              .facts = {.features = {"hooks.observe"},

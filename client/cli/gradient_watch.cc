@@ -15,6 +15,8 @@ namespace {
 // What a watcher may lag behind before the server drops events.
 constexpr int kBufferEvents = 4096;
 constexpr std::chrono::seconds kLag(1);
+// How long hooks outlive a client that was killed: while it watches, the lease does not run.
+constexpr int kLeaseSeconds = 30;
 
 }  // namespace
 
@@ -29,6 +31,7 @@ GradientWatch::GradientWatch(const Client& client, const std::string& model, con
       hook.set_target(path);
       hook.set_kind(v1::HOOK_KIND_BACKWARD);
       hook.mutable_observe()->set_stats(true);
+      hook.mutable_lease()->set_seconds(kLeaseSeconds);
       hook_ids_.push_back(from_server(client_.register_hook(model, hook)).id());
       request.add_hook_ids(hook_ids_.back());
       layers_[path];

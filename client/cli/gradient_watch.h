@@ -13,8 +13,8 @@
 namespace tapewire::client {
 
 /// Watches the gradients that reach modules: registers a backward hook with statistics on each path, follows their
-/// events in a thread of its own, and removes them in the end. The norm is that of the gradient with respect to the
-/// module's output, which every module has (the first one's input has none).
+/// events in a thread of its own, and removes them in the end; where it cannot, their lease ends them. The norm is that
+/// of the gradient with respect to the module's output, which every module has (the first one's input has none).
 class GradientWatch {
  public:
   /// Throws Exit if the server refuses a hook.

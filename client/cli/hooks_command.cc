@@ -153,8 +153,24 @@ void print_event(const Session& session, const v1::HookEvent& event) {
   }
 }
 
+std::string drops_text(const v1::EventDrops& drops) {
+  std::vector<std::string> reasons;
+  if (drops.buffer_full() > 0) reasons.push_back(absl::StrCat(drops.buffer_full(), " as this watcher is slow"));
+  if (drops.memory() > 0) reasons.push_back(absl::StrCat(drops.memory(), " for want of memory"));
+  if (drops.too_large() > 0) reasons.push_back(absl::StrCat(drops.too_large(), " too large for a message"));
+  return absl::StrJoin(reasons, ", ");
+}
+
+v1::EventDrops difference(const v1::EventDrops& now, const v1::EventDrops& before) {
+  v1::EventDrops out;
+  out.set_buffer_full(now.buffer_full() - before.buffer_full());
+  out.set_memory(now.memory() - before.memory());
+  out.set_too_large(now.too_large() - before.too_large());
+  return out;
+}
+
 void print_events(const Session& session, const WatchArgs& args, HookWatcher& watcher) {
-  int64_t dropped = 0;
+  v1::HookEvent last;
   for (int64_t seen = 0; args.count == 0 || seen < args.count; ++seen) {
     const auto event = from_server(watcher.next());
     if (!event) return;
@@ -163,11 +179,12 @@ void print_events(const Session& session, const WatchArgs& args, HookWatcher& wa
     } else {
       if (seen == 0) print_header(session);
       print_event(session, *event);
-      if (event->dropped() > dropped) {
-        session.console.err() << "tapewire: " << event->dropped() - dropped
-                              << " events dropped: this watcher is slow\n";
+      if (event->dropped() > last.dropped()) {
+        session.console.err() << "tapewire: " << event->dropped() - last.dropped()
+                              << " events dropped: " << drops_text(difference(event->drops(), last.drops())) << '\n';
       }
-      dropped = event->dropped();
+      last.set_dropped(event->dropped());
+      *last.mutable_drops() = event->drops();
     }
     session.out().flush();
   }

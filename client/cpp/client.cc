@@ -300,7 +300,8 @@ absl::Status Client::remove_hook(const std::string& model, const std::string& ho
   return connection_->call_once(connection_->hooks(), &v1::HookService::Stub::RemoveHook, request, options).status();
 }
 
-HookWatcher Client::watch_hooks(const v1::WatchHooksRequest& request) const {
+HookWatcher Client::watch_hooks(v1::WatchHooksRequest request) const {
+  if (request.max_event_bytes() == 0) request.set_max_event_bytes(connection_->max_message_bytes());
   return HookWatcher(connection_->channel(), request);
 }
 

@@ -175,7 +175,7 @@ class Client {
   absl::Status remove_hook(const std::string& model, const std::string& hook_id, const CallOptions& options = {}) const;
   /// Opens a stream of hook events; request.hook_ids empty means all of the model. Waits until the server watches, so
   /// no event of what is called afterwards is missed. A failure is told by the watcher's next().
-  HookWatcher watch_hooks(const v1::WatchHooksRequest& request) const;
+  HookWatcher watch_hooks(v1::WatchHooksRequest request) const;
 
   // Server
 

@@ -27,6 +27,7 @@ class Client::Connection {
 
   const std::string& address() const { return address_; }
   const std::string& client_id() const { return options_.client_id; }
+  int max_message_bytes() const { return options_.max_message_bytes; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   v1::ModelService::Stub& models() { return models_; }
   v1::AutogradService::Stub& autograd() { return autograd_; }

@@ -2,20 +2,14 @@
 
 #include <typeinfo>
 
-#include "core/autograd/grad_mode.h"
 #include "core/autograd/meta.h"
 #include "core/base/error.h"
+#include "core/kernels/frozen.h"
 #include "core/nn/registry.h"
-#include "core/ops/shape_ops.h"
 
 namespace tapewire {
 namespace {
 thread_local CloneMemo* current_memo = nullptr;
-
-bool shares_whole_buffer(const Tensor& x) {
-  return x.is_contiguous() && x.offset() == 0 && x.nbytes() == x.storage().size();
-}
-
 }  // namespace
 
 CloneMemo::CloneMemo() : previous_(current_memo) { current_memo = this; }
@@ -30,8 +24,7 @@ Tensor CloneMemo::copy(const Tensor& tensor) {
         "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.");
   }
   // The bytes are shared until one of the two writes.
-  const Tensor made = shares_whole_buffer(tensor) ? Tensor::over(tensor.storage().share_buffer(), tensor.sizes(), tensor.dtype())
-                                                  : [&] { NoGradGuard no_grad; return tapewire::clone(tensor); }();
+  const Tensor made = frozen(tensor);
   set_requires_grad(made, tensor.requires_grad());
   tensors_.emplace(tensor.impl().get(), made);
   return made;

@@ -4,15 +4,10 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/glob.h"
 #include "core/tensor/tensor.h"
 
 namespace tapewire {
-
-/// Shell-style match of a whole path: '*' stands for any run of characters (dots too), '?' for one. Linear in time for
-/// each '*'.
-bool glob_match(std::string_view pattern, std::string_view text);
-/// Whether the text is a pattern at all.
-bool is_glob(std::string_view text);
 
 /// Those of `tensors` whose names a glob matches, all when there are no globs, in order. Throws INVALID_ARGUMENT for a
 /// glob that matches none: "parameters: no parameter 'fc1.wieght'; did you mean 'fc1.weight'?", where "parameters" is

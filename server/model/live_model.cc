@@ -3,10 +3,8 @@
 #include <algorithm>
 
 #include "core/autograd/grad_mode.h"
-#include "core/autograd/meta.h"
 #include "core/base/error.h"
 #include "core/base/suggest.h"
-#include "core/ops/shape_ops.h"
 #include "server/model/captures.h"
 #include "server/model/phase_timer.h"
 
@@ -43,6 +41,7 @@ LiveModel::LiveModel(std::string name, v1::ModelSpec spec, uint64_t seed, const 
       turns_(pool, strand_options(name_, settings_, metrics_), [this, seed] {
         auto state = std::make_unique<ModelState>(spec_, seed, settings_, metrics_, tapes_, created_by_);
         signature_ = state->signature();
+        hooks_ = state->hooks();
         draws_in_eval_ = state->draws_in_eval();
         description_.tree = describe_tree(state->root(), state->modules());
         for (const NamedTensor& p : state->parameters()) {
@@ -68,7 +67,6 @@ ModelDescription LiveModel::description() const {
 }
 
 void LiveModel::publish(ModelState& state) {
-  hooked_ = state.hook_count() > 0;
   if (!state.take_changed()) return;
   metrics_->set_parameter_version(state.parameter_version());
   if (snapshots_.wanted()) snapshots_.replace(state.snapshot());
@@ -100,7 +98,7 @@ void LiveModel::take_snapshot(const std::shared_ptr<CancelSource>& cancel,
 }
 
 bool LiveModel::reads_snapshot(const ForwardArgs& args) const {
-  if (args.keep_tape || hooked_ || args.training.value_or(!all_eval_)) return false;
+  if (args.keep_tape || hooks_->size() > 0 || args.training.value_or(!all_eval_)) return false;
   // Without a seed it draws from the model's own stream.
   return !draws_in_eval_ || args.seed;
 }
@@ -151,6 +149,7 @@ void LiveModel::close(absl::AnyInvocable<void()> ended) {
     if (ended) ended();
   });
   tapes_->clear();
+  hooks_->finish_watchers(closed_status());
   std::map<uint64_t, std::function<void()>> callbacks;
   {
     MutexLock lock(mutex_);
@@ -184,21 +183,24 @@ void LiveModel::forget_close(uint64_t id) {
 void LiveModel::expire(TapeStore::Clock::time_point now) {
   tapes_->expire(now);
   snapshots_.expire(now);
+  const auto hooks = hooks_->next_expiry();
+  if (!hooks || *hooks > now || expiring_hooks_.exchange(true)) return;
+  submit_internal([](ModelState& state) { state.hooks()->drop_expired(); },
+                  [self = shared_from_this()](const absl::Status&) {
+                    self->expiring_hooks_ = false;
+                    const auto next = self->hooks_->next_expiry();
+                    if (next && self->settings_.expires_at) self->settings_.expires_at(*next);
+                  });
 }
 
 std::optional<TapeStore::Clock::time_point> LiveModel::next_expiry() const {
   std::optional<TapeStore::Clock::time_point> next = tapes_->next_expiry();
-  for (const auto& other : {snapshots_.next_expiry()}) {
+  const auto consider = [&next](const std::optional<TapeStore::Clock::time_point>& other) {
     if (other && (!next || *other < *next)) next = other;
-  }
+  };
+  consider(snapshots_.next_expiry());
+  if (!expiring_hooks_) consider(hooks_->next_expiry());
   return next;
-}
-
-Tensor frozen(const Tensor& x) {
-  const bool whole = x.is_contiguous() && x.offset() == 0 && x.nbytes() == x.storage().size();
-  if (whole) return Tensor::over(x.storage().share_buffer(), x.sizes(), x.dtype());
-  NoGradGuard no_grad;
-  return clone(detach(x));
 }
 
 }  // namespace tapewire

@@ -49,6 +49,9 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   const std::shared_ptr<ModelMetrics>& metrics_handle() const { return metrics_; }
   int compute_threads() const { return threads_; }
   TapeStore& tapes() { return *tapes_; }
+  /// To list and to watch; hooks are added and removed in the model's turn.
+  ModelHooks& hooks() { return *hooks_; }
+  const std::shared_ptr<ModelHooks>& hooks_handle() const { return hooks_; }
 
   /// As of the last finished call.
   ModelInfo info() const TW_EXCLUDES(mutex_);
@@ -141,6 +144,7 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   Snapshots snapshots_;
   // Set by the constructor:
   std::shared_ptr<const ModelSignature> signature_;
+  std::shared_ptr<ModelHooks> hooks_;
   bool draws_in_eval_ = false;
 
   mutable Mutex mutex_;
@@ -150,7 +154,7 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   uint64_t last_id_ TW_GUARDED_BY(mutex_) = 0;
   std::map<uint64_t, std::function<void()>> on_close_ TW_GUARDED_BY(mutex_);
   std::atomic<bool> all_eval_{false};
-  std::atomic<bool> hooked_{false};
+  std::atomic<bool> expiring_hooks_{false};  // a job that lets hooks go waits for its turn
 
   ModelTurns turns_;
 };

@@ -19,6 +19,7 @@ bool is_model_name(std::string_view name) {
 namespace {
 
 ModelRegistry::Options with_clock(ModelRegistry::Options options, const std::shared_ptr<ExpiryClock>& clock) {
+  if (!options.model.hooks) options.model.hooks = std::make_shared<HookResources>(options.hooks);
   options.model.expires_at = [clock](ExpiryClock::Clock::time_point time) { clock->wake_at(time); };
   return options;
 }

@@ -27,6 +27,7 @@ class ModelRegistry {
   struct Options {
     ModelSettings model;
     int64_t max_models = 1000;
+    HookLimits hooks = {};
   };
   using Created = std::function<void(absl::StatusOr<std::shared_ptr<LiveModel>>)>;
 

@@ -23,6 +23,7 @@ ModelState::ModelState(const v1::ModelSpec& spec, uint64_t seed, const ModelSett
                        std::shared_ptr<ModelMetrics> metrics, std::shared_ptr<TapeStore> tapes,
                        const ChangeId& created_by)
     : settings_(settings), metrics_(std::move(metrics)), tapes_(std::move(tapes)), generator_(seed) {
+  hooks_ = std::make_shared<ModelHooks>(settings_.hooks, metrics_, [this] { return step_; }, settings_.expires_at);
   once_.note(created_by, "CreateModel", std::nullopt);
   GeneratorScope random(generator_);
   parts_ = build_model(spec, settings_.definition);
@@ -78,11 +79,6 @@ void ModelState::set_training(bool training, const std::string& path) {
   modules_[found->second].module->train(training);
   changed_ = true;
   modes_changed_ = true;
-}
-
-void ModelState::add_hooks(int delta) {
-  hook_count_ += delta;
-  metrics_->add_hooks(delta);
 }
 
 void ModelState::zero_grad() {

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "core/base/random.h"
+#include "core/kernels/frozen.h"
+#include "server/hook/model_hooks.h"
 #include "server/model/build.h"
 #include "server/model/calls.h"
 #include "server/model/model_description.h"
@@ -20,9 +22,6 @@
 #include "server/observe/model_metrics.h"
 
 namespace tapewire {
-
-/// The values of x as they are now, for use outside the model's turn: shares the bytes, has no history.
-Tensor frozen(const Tensor& x);
 
 /// A model as its calls change it: modules, optimizer, gradients, random state, counters. It exists in the model's turn
 /// alone: ModelTurns hands it out, one call at a time, and nobody keeps a reference.
@@ -78,9 +77,8 @@ class ModelState {
   std::shared_ptr<const std::vector<bool>> take_modes() {
     return std::exchange(modes_changed_, false) ? describe_modes(modules_) : nullptr;
   }
-  /// Hooks that clients put on the model; while there are any, reads take turns.
-  int hook_count() const { return hook_count_; }
-  void add_hooks(int delta);
+  const std::shared_ptr<ModelHooks>& hooks() const { return hooks_; }
+  HookTargets hook_targets() const { return {modules_, parameters_}; }
 
  private:
   class Transaction;
@@ -112,12 +110,12 @@ class ModelState {
   std::unordered_map<std::string_view, size_t> module_index_;     // into modules_, which owns the names
   std::unordered_map<std::string_view, size_t> parameter_index_;  // into parameters_
   OnceGuard once_;
+  std::shared_ptr<ModelHooks> hooks_;  // that clients put on the model
   int64_t step_ = 0;
   int64_t parameter_version_ = 0;
   bool draws_in_eval_ = false;
   bool changed_ = true;
   bool modes_changed_ = true;
-  int hook_count_ = 0;
   bool accumulating_ = false;  // accumulate_only left gradients for the next step
 };
 

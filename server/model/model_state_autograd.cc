@@ -7,6 +7,7 @@
 #include "core/autograd/engine.h"
 #include "core/autograd/grad_mode.h"
 #include "core/base/cancel.h"
+#include "core/base/unguessable_id.h"
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/kernels/reduce.h"

@@ -1,16 +1,10 @@
 #include "server/model/tape.h"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstdio>
 #include <deque>
 #include <map>
 #include <set>
 
-#include <sys/random.h>
-
-#include "absl/strings/escaping.h"
 #include "core/autograd/accumulate_grad.h"
 #include "core/autograd/meta.h"
 #include "core/base/limit_error.h"
@@ -259,20 +253,6 @@ int64_t tape_bytes(const Tape& tape, const std::vector<const Storage*>& known) {
     }
   }
   return bytes;
-}
-
-std::string unguessable_id() {
-  std::array<char, 16> bits;
-  size_t have = 0;
-  while (have < bits.size()) {
-    const ssize_t got = getrandom(bits.data() + have, bits.size() - have, 0);
-    if (got > 0) {
-      have += static_cast<size_t>(got);
-    } else if (errno != EINTR) {
-      fail_internal("getrandom failed with errno ", errno);
-    }
-  }
-  return absl::BytesToHexString(absl::string_view(bits.data(), bits.size()));
 }
 
 }  // namespace tapewire

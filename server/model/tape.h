@@ -83,7 +83,4 @@ class TapeStore {
 /// Bytes of the storages that the graph behind the tape's tensors saved, each once, without those in `known`.
 int64_t tape_bytes(const Tape& tape, const std::vector<const Storage*>& known);
 
-/// 128 random bits as hexadecimal text, from the system's generator: nobody guesses it.
-std::string unguessable_id();
-
 }  // namespace tapewire

@@ -11,7 +11,7 @@ using prometheus::MetricType;
 
 constexpr std::array kPhases{"forward", "backward", "step", "infer", "evaluate"};
 constexpr std::array kNonFinites{"loss", "gradient"};
-constexpr std::array kHookDrops{"buffer_full", "block_timeout", "stream_lost"};
+constexpr std::array kHookDrops{"buffer_full", "block_timeout", "stream_lost", "memory", "too_large"};
 
 void add(MetricFamily& family, ClientMetric metric, std::vector<ClientMetric::Label> labels) {
   metric.label = std::move(labels);

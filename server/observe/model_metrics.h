@@ -21,8 +21,8 @@ namespace tapewire {
 enum class Phase { kForward, kBackward, kStep, kInfer, kEvaluate };
 /// What was not finite.
 enum class NonFinite { kLoss, kGradient };
-/// Why a hook's event or reply was not used.
-enum class HookDrop { kBufferFull, kBlockTimeout, kStreamLost };
+/// Why a hook's event or reply was not used, or an event's data left out (kTooLarge).
+enum class HookDrop { kBufferFull, kBlockTimeout, kStreamLost, kMemory, kTooLarge };
 
 /// A gauge that is not shown before it was set: no loss is not a loss of 0.
 class OptionalGauge {
@@ -93,7 +93,7 @@ class ModelMetrics {
   prometheus::Gauge tape_bytes_;
   prometheus::Gauge hooks_;
   prometheus::Counter hook_events_;
-  std::array<prometheus::Counter, 3> hook_dropped_;
+  std::array<prometheus::Counter, 5> hook_dropped_;
   DurationHistogram hook_wait_;
 };
 

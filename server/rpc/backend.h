@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "server/codec/tensor_codec.h"
-#include "server/hook/hook_hub.h"
 #include "server/model/model_registry.h"
 
 namespace tapewire::rpc {
@@ -24,7 +23,6 @@ struct ServerFacts {
 /// What the services serve. Outlives them.
 struct Backend {
   ModelRegistry& models;
-  HookHub& hooks;
   codec::Limits tensors;
   int64_t max_answer_bytes = 0;  // 0: no limit
   ServerFacts facts;

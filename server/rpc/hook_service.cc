@@ -1,6 +1,12 @@
 #include "server/rpc/hook_service.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "google/protobuf/wire_format_lite.h"
+#include "grpcpp/support/slice.h"
 #include "server/rpc/message.h"
 #include "tapewire/v1/hook_service.pb.h"
 
@@ -10,6 +16,7 @@ namespace {
 constexpr int kMostBins = 4096;
 constexpr int kDefaultBuffer = 1024;
 constexpr int kMostBuffer = 1 << 16;
+constexpr int64_t kDefaultEventBytes = int64_t{4} << 20;  // what gRPC's clients take
 
 v1::HookKind encode_kind(HookKind kind) {
   return static_cast<v1::HookKind>(static_cast<int>(kind) + v1::HOOK_KIND_FORWARD_PRE);
@@ -66,41 +73,39 @@ v1::Hook encode_hook(const HookInfo& info) {
   return out;
 }
 
-void encode_stats(const kernels::Stats& stats, v1::TensorStats& out) {
-  out.set_count(stats.count);
-  out.set_mean(stats.mean);
-  out.set_std(stats.std);
-  out.set_min(stats.min);
-  out.set_max(stats.max);
-  out.set_l2_norm(stats.l2_norm);
-  out.set_zeros(stats.zeros);
-  out.set_nans(stats.nans);
-  out.set_infs(stats.infs);
-  if (stats.counts.empty()) return;
-  for (const double edge : stats.edges) out.mutable_histogram()->add_edges(edge);
-  for (const int64_t count : stats.counts) out.mutable_histogram()->add_counts(count);
+// Bytes that the event keeps. Each slice has a share of it, so nothing is copied.
+grpc::Slice slice_of(const std::shared_ptr<const HookEvent>& event, std::string_view bytes) {
+  return grpc::Slice(
+      const_cast<char*>(bytes.data()), bytes.size(),
+      [](void* share) { delete static_cast<std::shared_ptr<const HookEvent>*>(share); },
+      new std::shared_ptr<const HookEvent>(event));
 }
 
-v1::WatchHooksResponse encode_event(const Watcher::Next& next) {
-  v1::WatchHooksResponse response;
-  v1::HookEvent& out = *response.mutable_event();
-  out.set_hook_id(next.event->hook_id);
-  out.set_path(next.event->path);
-  out.set_kind(encode_kind(next.event->kind));
-  out.set_step(next.event->step);
-  out.set_sequence(next.sequence);
-  out.set_dropped(next.dropped);
-  *out.mutable_time() = encode_time(next.event->time);
-  for (const ObservedTensor& seen : next.event->tensors) {
-    v1::ObservedTensor* tensor = out.add_tensors();
-    tensor->set_name(seen.name);
-    tensor->set_none(seen.none);
-    if (seen.none) continue;
-    codec::encode_spec(seen.name, seen.spec, *tensor->mutable_spec());
-    if (seen.stats) encode_stats(*seen.stats, *tensor->mutable_stats());
-    if (seen.tensor.defined()) codec::encode_tensor(seen.tensor, *tensor->mutable_tensor());
+// A WatchHooksResponse: what all watchers of the event get alike, and this one's numbers behind.
+grpc::ByteBuffer encode_event(const Watcher::Next& next) {
+  v1::HookEvent numbers;
+  numbers.set_sequence(next.sequence);
+  numbers.set_dropped(next.drops.total());
+  if (next.drops.total() > 0) {
+    numbers.mutable_drops()->set_buffer_full(next.drops.buffer_full);
+    numbers.mutable_drops()->set_memory(next.drops.memory);
+    numbers.mutable_drops()->set_too_large(next.drops.too_large);
   }
-  return response;
+  const std::string tail = numbers.SerializeAsString();
+  const EventWire& wire = next.event->wire();
+  std::string head;
+  {
+    google::protobuf::io::StringOutputStream stream(&head);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.WriteTag(google::protobuf::internal::WireFormatLite::MakeTag(
+        v1::WatchHooksResponse::kEventFieldNumber,
+        google::protobuf::internal::WireFormatLite::WIRETYPE_LENGTH_DELIMITED));
+    out.WriteVarint64(wire.size + tail.size());
+  }
+  std::vector<grpc::Slice> slices{grpc::Slice(head)};
+  for (const std::string_view piece : wire.pieces) slices.push_back(slice_of(next.event, piece));
+  slices.emplace_back(tail);
+  return grpc::ByteBuffer(slices.data(), slices.size());
 }
 
 // Watches for as long as its stream keeps it.
@@ -108,10 +113,7 @@ class Watch {
  public:
   Watch(std::shared_ptr<ModelHooks> hooks, std::shared_ptr<Watcher> watcher)
       : hooks_(std::move(hooks)), watcher_(std::move(watcher)) {}
-  ~Watch() {
-    hooks_->unwatch(watcher_);
-    watcher_->finish(absl::CancelledError("the watch was cancelled"));
-  }
+  ~Watch() { hooks_->unwatch(watcher_); }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
@@ -122,7 +124,7 @@ class Watch {
   std::shared_ptr<Watcher> watcher_;
 };
 
-Watcher::Options decode_watch(const v1::WatchHooksRequest& request) {
+Watcher::Options decode_watch(const v1::WatchHooksRequest& request, int64_t max_message_bytes) {
   refuse_field(request.slow_watcher() == v1::SLOW_WATCHER_BLOCK, "slow_watcher (SLOW_WATCHER_BLOCK)");
   refuse_field(request.has_block_timeout(), "block_timeout");
   if (!v1::SlowWatcher_IsValid(request.slow_watcher()))
@@ -131,7 +133,12 @@ Watcher::Options decode_watch(const v1::WatchHooksRequest& request) {
     fail("buffer_events: must be between 0 (the default, ", kDefaultBuffer, ") and ", kMostBuffer, ", got ",
          request.buffer_events());
   }
+  if (request.max_event_bytes() < 0) {
+    fail("max_event_bytes: must not be negative, got ", request.max_event_bytes());
+  }
   Watcher::Options options;
+  options.max_event_bytes = request.max_event_bytes() == 0 ? kDefaultEventBytes : request.max_event_bytes();
+  options.max_event_bytes = std::min(options.max_event_bytes, max_message_bytes);
   options.hook_ids.insert(request.hook_ids().begin(), request.hook_ids().end());
   options.buffer_events = static_cast<size_t>(request.buffer_events() == 0 ? kDefaultBuffer : request.buffer_events());
   if (request.slow_watcher() == v1::SLOW_WATCHER_FAIL) options.slow = SlowWatcher::kFail;
@@ -145,14 +152,13 @@ HookService::HookService(const Environment& environment, const Backend& backend)
   unary<v1::RegisterHookRequest, v1::RegisterHookResponse>(
       "RegisterHook", [this](const Context& call, const auto& request, const auto& answer) {
         const auto model = backend_.models.require(request.model());
-        const auto hooks = backend_.hooks.of(model);
         model->submit_light(
             call->cancel(),
-            [hooks, id = decode_call_id(request.call_id()),
+            [id = decode_call_id(request.call_id()),
              spec = decode_hook(request.hook(), request.call_id().client_id(), backend_.tensors)](ModelState& m) {
               return once<v1::RegisterHookResponse>(m, id, [&] {
                 v1::RegisterHookResponse out;
-                *out.mutable_hook() = encode_hook(hooks->add(m, spec));
+                *out.mutable_hook() = encode_hook(m.hooks()->add(m.hook_targets(), spec));
                 return out;
               });
             },
@@ -161,33 +167,29 @@ HookService::HookService(const Environment& environment, const Backend& backend)
   unary<v1::ListHooksRequest, v1::ListHooksResponse>(
       "ListHooks", [this](const Context&, const auto& request, const auto& answer) {
         v1::ListHooksResponse out;
-        for (const HookInfo& info : backend_.hooks.of(backend_.models.require(request.model()))->list())
+        for (const HookInfo& info : backend_.models.require(request.model())->hooks().list())
           *out.add_hooks() = encode_hook(info);
         answer(std::move(out));
       });
   unary<v1::RemoveHookRequest, v1::RemoveHookResponse>(
       "RemoveHook", [this](const Context& call, const auto& request, const auto& answer) {
         const auto model = backend_.models.require(request.model());
-        const auto hooks = backend_.hooks.of(model);
         model->submit_light(
             call->cancel(),
-            [hooks, id = request.hook_id()](ModelState& m) {
-              hooks->remove(m, id);
+            [id = request.hook_id()](ModelState& m) {
+              m.hooks()->remove(id);
               return v1::RemoveHookResponse();
             },
             answer);
       });
   event_stream<v1::WatchHooksRequest, v1::WatchHooksResponse>(
-      "WatchHooks", [this](const Context&, const auto& request, const auto& stream) {
-        const auto hooks = backend_.hooks.of(backend_.models.require(request.model()));
-        const auto watch = std::make_shared<Watch>(hooks, hooks->watch(decode_watch(request)));
-        stream.open([watch]() -> std::optional<v1::WatchHooksResponse> {
-          const auto next = watch->watcher().pop();
-          if (!next) return std::nullopt;
-          return encode_event(*next);
-        });
-        watch->watcher().on_news(
-            [stream](const std::optional<absl::Status>& end) { end ? stream.finish(*end) : stream.notify(); });
+      "WatchHooks",
+      [this, most = environment.limits.max_message_bytes](const Context&, const auto& request, const auto& stream) {
+        const std::shared_ptr<ModelHooks> hooks = backend_.models.require(request.model())->hooks_handle();
+        const auto watch = std::make_shared<Watch>(hooks, hooks->watch(decode_watch(request, most)));
+        watch->watcher().attach({.send = [stream](const Watcher::Next& next) { stream.write(encode_event(next)); },
+                                 .finish = [stream](const absl::Status& status) { stream.finish(status); }});
+        stream.open([watch] { watch->watcher().ready(); });
       });
 }
 

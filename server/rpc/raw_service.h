@@ -40,10 +40,10 @@ class RawService : public grpc::Service {
   }
   /// Its calls keep no drain waiting: they end when all others have.
   template <class Request, class Response>
-  void event_stream(std::string_view method, EventStreamHandler<Request, Response> handler) {
+  void event_stream(std::string_view method, EventStreamHandler<Request> handler) {
     Method& found = find<Request, Response>(method, false, true);
     found.info.background = true;
-    bind_stream<detail::EventStreamCall<Request, Response>>(found, std::move(handler));
+    bind_stream<detail::EventStreamCall<Request>>(found, std::move(handler));
   }
   template <class Request, class Response>
   void client_stream(std::string_view method, ClientStreamFactory<Request, Response> factory) {

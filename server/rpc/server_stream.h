@@ -24,40 +24,36 @@ using ServerStreamHandler = std::function<void(const Context&, Request, Answer<M
 
 /// A stream whose messages come when something happens. Copies are the same stream; all may be called from any thread
 /// and after its end. When the last copy goes without finish(), the client gets INTERNAL.
-template <class Response>
 class EventStream {
  public:
-  /// Gives a message, or none when there is none at the moment. One at a time; not after the stream's end.
-  using Source = absl::AnyInvocable<std::optional<Response>()>;
-
   /// What a stream does for its copies.
   class Target {
    public:
     virtual ~Target() = default;
-    virtual void open(Source source) = 0;
-    virtual void notify() = 0;
+    virtual void open(std::function<void()> ready) = 0;
+    virtual void write(grpc::ByteBuffer message) = 0;
     virtual void finish(absl::Status status) = 0;
   };
 
   explicit EventStream(const std::shared_ptr<Target>& target)
       : target_(target.get(), [target](Target*) { target->finish(absl::InternalError("the stream was dropped")); }) {}
 
-  /// Where messages come from: the client is told at once that the stream stands. REQUIRES: called once. The source is
-  /// let go when the stream ends.
-  void open(Source source) const { target_->open(std::move(source)); }
-  /// The source may have something. Cheap when the stream knows already, or the client is still busy with the last.
-  void notify() const { target_->notify(); }
-  /// Ends the stream, after what the source still has.
+  /// Tells the client that the stream stands. From now on `ready` is called whenever the stream can take a message:
+  /// once at first, and once after each that the client took; from any thread, and without waiting for anything. It is
+  /// let go when the stream ends. REQUIRES: called once.
+  void open(std::function<void()> ready) const { target_->open(std::move(ready)); }
+  /// Sends a message, on the calling thread as far as the connection takes it at once. REQUIRES: one for each ready.
+  void write(grpc::ByteBuffer message) const { target_->write(std::move(message)); }
+  /// Ends the stream, after what was written.
   void finish(absl::Status status) const { target_->finish(std::move(status)); }
 
  private:
   std::shared_ptr<Target> target_;
 };
 
-/// Answers one request with a stream of events. The stream ends by itself when context->cancel() is told, which is also
-/// when to stop filling it: register there.
-template <class Request, class Response>
-using EventStreamHandler = std::function<void(const Context&, Request, EventStream<Response>)>;
+/// Answers one request with a stream of events. The stream ends by itself when context->cancel() is told.
+template <class Request>
+using EventStreamHandler = std::function<void(const Context&, Request, EventStream)>;
 
 namespace detail {
 
@@ -142,66 +138,45 @@ class ServerStreamCall final : public OneRequestCall<Request> {
   bool handed_ = false;  // the handler owes an answer
 };
 
-template <class Request, class Response>
-class EventStreamCall final : public OneRequestCall<Request>, public EventStream<Response>::Target {
+template <class Request>
+class EventStreamCall final : public OneRequestCall<Request>, public EventStream::Target {
  public:
-  using Source = typename EventStream<Response>::Source;
-
   EventStreamCall(const Environment& environment, const MethodInfo& method, const grpc::CallbackServerContext& call,
-                  EventStreamHandler<Request, Response> handler)
+                  EventStreamHandler<Request> handler)
       : OneRequestCall<Request>(environment, method, call), handler_(std::move(handler)) {}
 
-  void open(Source source) override {
-    this->post([this, source = std::move(source)]() mutable {
+  void open(std::function<void()> ready) override {
+    this->post([this, ready = std::move(ready)]() mutable {
       if (this->ending()) return;
-      source_ = std::move(source);
+      ready_ = std::move(ready);
       this->announce();
-      written();
+      ready_();
     });
   }
-  void notify() override {
-    if (notified_.exchange(true)) return;
-    this->post([this] {
-      notified_ = false;
-      written();
-    });
+  void write(grpc::ByteBuffer message) override {
+    this->post([this, message = std::move(message)]() mutable { StreamCall::write(std::move(message)); });
   }
   void finish(absl::Status status) override {
-    this->post([this, status = std::move(status)] {
-      if (!last_) last_ = status;
-      written();
-    });
+    this->post([this, status = std::move(status)]() mutable { this->end(std::move(status)); });
   }
 
  private:
   void requested(Request request) override {
     auto self = std::static_pointer_cast<EventStreamCall>(this->shared_from_this());
-    handler_(this->context(), std::move(request), EventStream<Response>(std::move(self)));
+    handler_(this->context(), std::move(request), EventStream(std::move(self)));
   }
   void written() override {
-    while (!this->ending() && this->queued() == 0) {
-      std::optional<Response> message;
-      try {
-        if (source_) message = source_();
-      } catch (...) {
-        return this->end(caught_status());
-      }
-      if (!message) {
-        if (last_) this->end(*last_);
-        return;
-      }
-      absl::StatusOr<grpc::ByteBuffer> bytes = serialize_message(*message, this->environment().limits);
-      if (!bytes.ok()) return this->end(bytes.status());
-      this->write(*std::move(bytes));
-    }
+    if (ready_) ready_();
   }
   void cancelled() override { this->end(absl::CancelledError("the call was cancelled")); }
-  void ended() override { source_ = nullptr; }
+  // What it holds may hold this call's stream: let it go outside of the member.
+  void ended() override {
+    std::function<void()> gone;
+    gone.swap(ready_);
+  }
 
-  EventStreamHandler<Request, Response> handler_;
-  Source source_;
-  std::optional<absl::Status> last_;
-  std::atomic<bool> notified_{false};
+  EventStreamHandler<Request> handler_;
+  std::function<void()> ready_;
 };
 
 }  // namespace detail

@@ -227,6 +227,29 @@ TEST_F(CliTest, TrainWatchesGradientsAndTakesItsHooksAway) {
   EXPECT_EQ(server_.hook_count(), 0u);
 }
 
+TEST_F(CliTest, TheHooksOfAWatchingTrainHaveALeaseThatItsWatchKeeps) {
+  server_.add_model("net");
+  ASSERT_EQ(run({"train", "net", "--data", data_, "--class-targets", "--watch", "fc1,fc2"}), 0) << err();
+  const auto hooks = server_.registered_hooks();
+  ASSERT_EQ(hooks.size(), 2u);
+  for (const auto& hook : hooks) {
+    EXPECT_GT(hook.lease().seconds(), 0);
+    EXPECT_THAT(server_.watch_request().hook_ids(), testing::Contains(hook.id()));
+  }
+}
+
+TEST_F(CliTest, AWatchTellsWhatWasDroppedAndWhy) {
+  ASSERT_EQ(run({"hooks", "add", "net", "fc1"}), 0) << err();
+  server_.send_hook_events(1);
+  server_.set_drops(5, 0);
+  server_.send_hook_events(2);
+  server_.set_drops(6, 2);
+  server_.send_hook_events(3);
+  ASSERT_EQ(run({"hooks", "watch", "net", "--count", "3"}), 0);
+  EXPECT_THAT(err(), AllOf(HasSubstr("5 events dropped: 5 as this watcher is slow\n"),
+                           HasSubstr("3 events dropped: 1 as this watcher is slow, 2 for want of memory\n")));
+}
+
 TEST_F(CliTest, TrainFailsWhenAWatchedGradientIsNotFinite) {
   server_.add_model("net");
   server_.set_nonfinite(2);

@@ -56,6 +56,11 @@ TEST_F(HookWatcherTest, ABrokenStreamIsAnErrorNowAndLater) {
   EXPECT_EQ(watcher.next().status(), absl::ResourceExhaustedError("watcher is too slow"));
 }
 
+TEST_F(HookWatcherTest, ItTakesEventsAsLargeAsTheClientsMessages) {
+  const HookWatcher watcher = client_.watch_hooks({});
+  EXPECT_EQ(server_.watch_request().max_event_bytes(), ClientOptions().max_message_bytes);
+}
+
 TEST_F(HookWatcherTest, DroppingAWatcherDoesNotHang) {
   const HookWatcher watcher = client_.watch_hooks({});
   ASSERT_TRUE(server_.wait_for_watcher());

@@ -33,12 +33,14 @@ grpc::Status to_grpc(const absl::Status& status) {
 
 grpc::Status not_found(const std::string& what) { return {grpc::StatusCode::NOT_FOUND, what}; }
 
-v1::HookEvent make_event(const v1::Hook& hook, int64_t step, int64_t nans) {
+v1::HookEvent make_event(const v1::Hook& hook, int64_t step, int64_t nans, const v1::EventDrops& drops) {
   v1::HookEvent event;
   event.set_hook_id(hook.id());
   event.set_path(hook.target());
   event.set_kind(hook.kind());
   event.set_step(step);
+  event.set_dropped(drops.buffer_full() + drops.memory() + drops.too_large());
+  *event.mutable_drops() = drops;
   auto& tensor = *event.add_tensors();
   tensor.set_name("grad_output");
   tensor.mutable_spec()->add_shape(2);
@@ -83,6 +85,9 @@ class FakeServer::Services : public v1::ModelService::Service,
   bool watchers_ended = false;
   absl::Status watchers_end;
   int64_t nans = 0;
+  v1::EventDrops drops;
+  std::vector<v1::Hook> registered;     // ever
+  v1::WatchHooksRequest watch_request;  // the last
   bool stopping = false;
   std::unique_ptr<grpc::Server> server;
 
@@ -337,6 +342,7 @@ class FakeServer::Services : public v1::ModelService::Service,
     hook.set_id(absl::StrCat("hook-", hooks.size()));
     hook.add_matched(hook.target());
     hooks[hook.id()] = hook;
+    registered.push_back(hook);
     *response->mutable_hook() = hook;
     return grpc::Status::OK;
   }
@@ -354,9 +360,10 @@ class FakeServer::Services : public v1::ModelService::Service,
     return hooks.erase(request->hook_id()) > 0 ? grpc::Status::OK : not_found("no such hook");
   }
 
-  grpc::Status WatchHooks(grpc::ServerContext* context, const v1::WatchHooksRequest* /*request*/,
+  grpc::Status WatchHooks(grpc::ServerContext* context, const v1::WatchHooksRequest* request,
                           grpc::ServerWriter<v1::WatchHooksResponse>* writer) override {
     std::unique_lock lock(mutex);
+    watch_request = *request;
     ++watchers;
     changed.notify_all();
     writer->SendInitialMetadata();
@@ -402,7 +409,7 @@ class FakeServer::Services : public v1::ModelService::Service,
 
   void send_events(int64_t step) {
     const std::lock_guard lock(mutex);
-    for (const auto& [id, hook] : hooks) events.push_back(make_event(hook, step, nans));
+    for (const auto& [id, hook] : hooks) events.push_back(make_event(hook, step, nans, drops));
     changed.notify_all();
   }
 
@@ -522,6 +529,22 @@ void FakeServer::end_watchers(const absl::Status& status) {
   services_->watchers_ended = true;
   services_->watchers_end = status;
   services_->changed.notify_all();
+}
+
+void FakeServer::set_drops(int64_t buffer_full, int64_t memory) {
+  const std::lock_guard lock(services_->mutex);
+  services_->drops.set_buffer_full(buffer_full);
+  services_->drops.set_memory(memory);
+}
+
+v1::WatchHooksRequest FakeServer::watch_request() const {
+  const std::lock_guard lock(services_->mutex);
+  return services_->watch_request;
+}
+
+std::vector<v1::Hook> FakeServer::registered_hooks() const {
+  const std::lock_guard lock(services_->mutex);
+  return services_->registered;
 }
 
 void FakeServer::set_nonfinite(int64_t nans) {

@@ -64,6 +64,12 @@ class FakeServer {
   /// Sends events as a step would.
   void send_hook_events(int64_t step);
   void end_watchers(const absl::Status& status);
+  /// What later events say was dropped so far.
+  void set_drops(int64_t buffer_full, int64_t memory);
+  /// The last that came.
+  v1::WatchHooksRequest watch_request() const;
+  /// All that were ever registered.
+  std::vector<v1::Hook> registered_hooks() const;
   /// Norms in events are reported with this many nans.
   void set_nonfinite(int64_t nans);
 

@@ -1,9 +1,12 @@
-#include "server/hook/hook_hub.h"
+#include "server/hook/model_hooks.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/autograd/meta.h"
+#include "core/nn/container.h"
+#include "core/ops/shape_ops.h"
+#include "core/tensor/allocator.h"
 #include "tests/server/model/model_fixture.h"
 
 namespace tapewire {
@@ -14,27 +17,29 @@ using testing::HasSubstr;
 
 class ModelHooksTest : public ModelTest {
  protected:
-  // The hub outlives the models.
-  void TearDown() override {
-    for (const auto& model : registry_.list("", 100)) registry_.remove(model->name());
-  }
-
   HookInfo add(const std::shared_ptr<LiveModel>& model, HookSpec spec) {
-    const auto hooks = hub_.of(model);
-    return in_turn(model, [hooks, spec](ModelState& m) { return hooks->add(m, spec); }).value();
+    return in_turn(model, [spec](ModelState& m) { return m.hooks()->add(m.hook_targets(), spec); }).value();
   }
   void step(const std::shared_ptr<LiveModel>& model) {
     in_turn(model, [](ModelState& m) { return m.train_step(batch()).step; }).value();
   }
 
-  HookHub hub_{8};
+  explicit ModelHooksTest(HookLimits limits = {.max_hooks = 8}) : ModelTest({.hooks = limits}) {}
+
+  WatchMemory& memory() { return registry_.options().model.hooks->memory; }
+};
+
+// The same with room for little.
+class TightHooksTest : public ModelHooksTest {
+ protected:
+  TightHooksTest() : ModelHooksTest({.max_watchers = 2, .buffer_bytes = 1 << 20, .memory_bytes = 2000}) {}
 };
 
 TEST_F(ModelHooksTest, ABackwardHookShowsFiniteGradientsOfEveryMatchedLayer) {
   const auto model = create(kSimpleNet);
   const HookInfo info = add(model, {.target = "fc*", .kind = HookKind::kBackward, .observe = {.stats = true}});
   EXPECT_THAT(info.matched, ElementsAre("fc1", "fc2"));
-  const auto watcher = hub_.of(model)->watch({});
+  const auto watcher = model->hooks_handle()->watch({});
   step(model);
   // The tape is walked from the loss, so fc2 comes first.
   const auto first = watcher->pop();
@@ -53,7 +58,7 @@ TEST_F(ModelHooksTest, ABackwardHookShowsFiniteGradientsOfEveryMatchedLayer) {
 TEST_F(ModelHooksTest, AForwardHookShowsArgumentsAndOutput) {
   const auto model = create(kSimpleNet);
   add(model, {.target = "fc2", .kind = HookKind::kForward});
-  const auto watcher = hub_.of(model)->watch({});
+  const auto watcher = model->hooks_handle()->watch({});
   step(model);
   const auto seen = watcher->pop();
   ASSERT_TRUE(seen);
@@ -73,7 +78,7 @@ TEST_F(ModelHooksTest, WatchingChangesNoBit) {
   add(watched, {.target = "fc1.weight", .kind = HookKind::kTensor, .observe = {.stats = true}});
   add(watched,
       {.target = "fc2", .kind = HookKind::kBackwardPre, .observe = {.tensor = true, .max_tensor_bytes = 1 << 20}});
-  const auto watcher = hub_.of(watched)->watch({});
+  const auto watcher = watched->hooks_handle()->watch({});
   for (int i = 0; i < 5; ++i) {
     step(watched);
     step(alone);
@@ -92,14 +97,14 @@ TEST_F(ModelHooksTest, WatchingChangesNoBit) {
 TEST_F(ModelHooksTest, EveryNStepsAndRemoval) {
   const auto model = create(kSimpleNet);
   const HookInfo info = add(model, {.target = "fc1", .kind = HookKind::kForward, .every_n_steps = 2});
-  const auto hooks = hub_.of(model);
+  const auto hooks = model->hooks_handle();
   const auto watcher = hooks->watch({});
   for (int i = 0; i < 4; ++i) step(model);
   EXPECT_EQ(watcher->pop()->event->step, 0);
   EXPECT_EQ(watcher->pop()->event->step, 2);
   EXPECT_FALSE(watcher->pop());
-  in_turn(model, [&](ModelState& m) {
-    hooks->remove(m, info.id);
+  in_turn(model, [&](ModelState&) {
+    hooks->remove(info.id);
     return 0;
   }).value();
   step(model);
@@ -110,13 +115,13 @@ TEST_F(ModelHooksTest, EveryNStepsAndRemoval) {
 TEST_F(ModelHooksTest, ASlowWatcherLosesTheOldestOrIsEnded) {
   const auto model = create(kSimpleNet);
   add(model, {.target = "fc1", .kind = HookKind::kForward});
-  const auto dropping = hub_.of(model)->watch({.buffer_events = 2});
-  const auto failing = hub_.of(model)->watch({.buffer_events = 2, .slow = SlowWatcher::kFail});
+  const auto dropping = model->hooks_handle()->watch({.buffer_events = 2});
+  const auto failing = model->hooks_handle()->watch({.buffer_events = 2, .slow = SlowWatcher::kFail});
   for (int i = 0; i < 3; ++i) step(model);
   const auto next = dropping->pop();
   EXPECT_EQ(next->event->step, 1);
   EXPECT_EQ(next->sequence, 2) << "the dropped one counts";
-  EXPECT_EQ(next->dropped, 1);
+  EXPECT_EQ(next->drops.total(), 1);
   failing->pop();
   failing->pop();
   ASSERT_TRUE(failing->finished());
@@ -126,17 +131,17 @@ TEST_F(ModelHooksTest, ASlowWatcherLosesTheOldestOrIsEnded) {
 TEST_F(ModelHooksTest, ALeaseEndsAHook) {
   const auto model = create(kSimpleNet);
   add(model, {.target = "fc1", .kind = HookKind::kForward, .lease = std::chrono::milliseconds(0)});
-  const auto watcher = hub_.of(model)->watch({});
+  const auto watcher = model->hooks_handle()->watch({});
   step(model);
   EXPECT_FALSE(watcher->pop());
-  EXPECT_THAT(hub_.of(model)->list(), testing::IsEmpty());
+  EXPECT_THAT(model->hooks_handle()->list(), testing::IsEmpty());
 }
 
 TEST_F(ModelHooksTest, BadTargetsAndTooManyHooksAreRefused) {
   const auto model = create(kSimpleNet);
-  const auto hooks = hub_.of(model);
+  const auto hooks = model->hooks_handle();
   const auto error_of = [&](HookSpec spec) {
-    return in_turn(model, [&](ModelState& m) { return hooks->add(m, spec); }).status();
+    return in_turn(model, [&](ModelState& m) { return hooks->add(m.hook_targets(), spec); }).status();
   };
   EXPECT_THAT(std::string(error_of({.target = "fc3"}).message()),
               HasSubstr("hook.target: no module 'fc3'; did you mean 'fc"));
@@ -149,10 +154,10 @@ TEST_F(ModelHooksTest, BadTargetsAndTooManyHooksAreRefused) {
 
 TEST_F(ModelHooksTest, ARefusedHookLeavesNothingBehind) {
   const auto model = create(kSimpleNet);
-  const auto hooks = hub_.of(model);
+  const auto hooks = model->hooks_handle();
   const auto status = in_turn(model, [&](ModelState& m) {
                         set_requires_grad(m.require_parameter("fc1.bias", ""), false);
-                        return hooks->add(m, {.target = "fc1.*", .kind = HookKind::kTensor}).id;
+                        return hooks->add(m.hook_targets(), {.target = "fc1.*", .kind = HookKind::kTensor}).id;
                       }).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("parameter 'fc1.bias' does not require gradients"));
@@ -165,42 +170,166 @@ TEST_F(ModelHooksTest, ARefusedHookLeavesNothingBehind) {
 TEST_F(ModelHooksTest, AnExpiredHookIsGone) {
   const auto model = create(kSimpleNet);
   const HookInfo info = add(model, {.target = "fc1", .lease = std::chrono::milliseconds(0)});
-  const auto hooks = hub_.of(model);
+  const auto hooks = model->hooks_handle();
   EXPECT_THROW(hooks->watch({.hook_ids = {info.id}}), Error);
   model->expire(TapeStore::Clock::now());
   in_turn(model, [](ModelState&) { return 0; }).value();  // behind the turn that takes it off
-  EXPECT_FALSE(hooks->any_expired());
+  EXPECT_EQ(hooks->size(), 0);
+  EXPECT_FALSE(hooks->next_expiry());
   EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hooks{model=\"net\"} 0"));
 }
 
 TEST_F(ModelHooksTest, DeletingTheModelEndsTheWatch) {
   const auto model = create(kSimpleNet);
-  const auto watcher = hub_.of(model)->watch({});
+  const auto watcher = model->hooks_handle()->watch({});
   registry_.remove("net");
   ASSERT_TRUE(watcher->finished());
   EXPECT_EQ(watcher->finished()->code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(ModelHooksTest, AWatchTellsItsNewsAndLetsItsListenerGoAtTheEnd) {
+TEST_F(ModelHooksTest, AWatchKeepsTheLeaseOfTheHooksThatItNames) {
   const auto model = create(kSimpleNet);
-  add(model, {.target = "fc1", .kind = HookKind::kForward});
-  const auto watcher = hub_.of(model)->watch({});
+  const auto hooks = model->hooks_handle();
+  const HookInfo named = add(model, {.target = "fc1", .lease = std::chrono::hours(1)});
+  const HookInfo other = add(model, {.target = "fc2", .lease = std::chrono::hours(2)});
+  const auto first = hooks->next_expiry();
+  ASSERT_TRUE(first);
+  const auto all = hooks->watch({});
+  EXPECT_EQ(hooks->next_expiry(), first) << "it names none";
+  const auto watcher = hooks->watch({.hook_ids = {named.id}});
+  EXPECT_GT(hooks->next_expiry(), *first + std::chrono::minutes(30)) << "only the other's is left";
+  hooks->unwatch(watcher);
+  hooks->unwatch(watcher);
+  EXPECT_GT(hooks->next_expiry(), first) << "it begins anew";
+  EXPECT_LT(hooks->next_expiry(), *first + std::chrono::minutes(30));
+  EXPECT_THROW(hooks->watch({.hook_ids = {named.id, "nobody"}}), Error);
+  EXPECT_LT(hooks->next_expiry(), *first + std::chrono::minutes(30)) << "no watch began";
+}
+
+TEST_F(ModelHooksTest, AWatchThatEndedGetsNothingAndCountsNoMore) {
+  const auto model = create(kSimpleNet);
+  add(model, {.target = "fc1"});
+  const auto hooks = model->hooks_handle();
+  const auto watcher = hooks->watch({.buffer_events = 1});
+  hooks->unwatch(watcher);
   step(model);
-  std::vector<std::string> told;
-  const auto listener = std::make_shared<int>();
-  watcher->on_news([&told, listener](const std::optional<absl::Status>& end) {
-    told.push_back(end ? std::string(end->message()) : "event");
-  });
-  EXPECT_THAT(told, ElementsAre("event")) << "of what is there already";
   step(model);
-  watcher->finish(absl::CancelledError("enough"));
-  step(model);
-  watcher->finish(absl::CancelledError("more than enough"));
-  EXPECT_THAT(told, ElementsAre("event", "event", "enough"));
-  EXPECT_EQ(listener.use_count(), 1);
-  EXPECT_TRUE(watcher->pop()) << "what came before the end stays";
-  EXPECT_TRUE(watcher->pop());
   EXPECT_FALSE(watcher->pop());
+  EXPECT_EQ(watcher.use_count(), 1);
+  EXPECT_EQ(memory().used(), 0);
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hook_dropped_total{model=\"net\",reason=\"buffer_full\"} 0"));
+}
+
+TEST_F(TightHooksTest, TooManyWatchersAreRefused) {
+  const auto model = create(kSimpleNet);
+  const auto hooks = model->hooks_handle();
+  const auto one = hooks->watch({});
+  const auto two = hooks->watch({});
+  try {
+    hooks->watch({});
+    ADD_FAILURE() << "a third one was let in";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(error.message(), HasSubstr("--max_watchers (2)"));
+  }
+  hooks->unwatch(one);
+  hooks->watch({});
+  registry_.remove("net");
+}
+
+TEST_F(ModelHooksTest, AnEventThatIsTooLargeComesWithoutDataAndSaysWhy) {
+  const auto model = create(kSimpleNet);
+  const auto hooks = model->hooks_handle();
+  add(model, {.target = "fc1", .observe = {.stats = true, .tensor = true, .max_tensor_bytes = 1 << 20}});
+  const auto large = hooks->watch({});
+  const auto small = hooks->watch({.max_event_bytes = 1200});  // enough for all but the 160 bytes of the input
+  const auto none = hooks->watch({.max_event_bytes = 100});
+  step(model);
+  const auto whole = large->pop();
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->event->tensors[0].tensor.nbytes(), 160u);
+  EXPECT_EQ(whole->event->tensors[0].omitted, DataOmitted::kNo);
+  const int64_t bytes = wire_bound(whole->event->hook_id, "fc1", whole->event->tensors);
+  ASSERT_LE(bytes, 1200);
+  hooks->unwatch(small);
+  const auto tight = hooks->watch({.max_event_bytes = bytes});
+  step(model);
+  const auto bare = tight->pop();
+  ASSERT_TRUE(bare);
+  EXPECT_FALSE(bare->event->tensors[0].tensor.defined());
+  EXPECT_EQ(bare->event->tensors[0].omitted, DataOmitted::kEventTooLarge);
+  EXPECT_TRUE(bare->event->tensors[0].stats);
+  EXPECT_EQ(bare->drops.total(), 0) << "the event came";
+  EXPECT_TRUE(large->pop()->event->tensors[0].tensor.defined());
+  EXPECT_FALSE(none->pop());
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hook_dropped_total{model=\"net\",reason=\"too_large\"} 3"));
+}
+
+TEST_F(ModelHooksTest, ATensorAboveItsHooksLimitSaysSo) {
+  const auto model = create(kSimpleNet);
+  add(model, {.target = "fc1", .observe = {.tensor = true, .max_tensor_bytes = 100}});
+  const auto watcher = model->hooks_handle()->watch({});
+  step(model);
+  const auto next = watcher->pop();
+  EXPECT_EQ(next->event->tensors[0].omitted, DataOmitted::kAboveMaxTensorBytes);
+  EXPECT_EQ(next->event->tensors[1].omitted, DataOmitted::kNo);
+  EXPECT_EQ(next->event->tensors[1].tensor.nbytes(), 80u);
+}
+
+TEST_F(TightHooksTest, WithoutMemoryForAnEventTheCallGoesOn) {
+  const auto model = create(kSimpleNet);
+  const auto hooks = model->hooks_handle();
+  in_turn(model, [&](ModelState& m) { return hooks->add(m.hook_targets(), {.target = "fc1"}).id; }).value();
+  const auto watcher = hooks->watch({});
+  step(model);
+  const auto held = watcher->pop();
+  ASSERT_TRUE(held);
+  const auto room = memory().reserve(2000 - memory().used());
+  ASSERT_TRUE(room);
+  step(model);
+  EXPECT_FALSE(watcher->pop());
+  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hook_dropped_total{model=\"net\",reason=\"memory\"} 1"));
+  registry_.remove("net");
+}
+
+// Gives as many bytes as it was allowed when a hook's copy asks for more.
+TEST_F(ModelHooksTest, ARefusalOfTheAllocatorDropsTheEventOnly) {
+  const auto module = std::make_shared<Identity>();
+  const std::vector<NamedModule> modules{{"", module}};
+  const std::vector<NamedTensor> parameters;
+  const auto resources = std::make_shared<HookResources>(HookLimits{});
+  const auto series = metrics_.add_model("direct");
+  const auto hooks = std::make_shared<ModelHooks>(resources, series, [] { return int64_t{0}; });
+  hooks->add({modules, parameters}, {.observe = {.tensor = true, .max_tensor_bytes = 1 << 20}});
+  const auto watcher = hooks->watch({});
+  const Tensor strided = transpose(ramp({16, 64}), 0, 1);  // must be copied to be sent
+  const int64_t limit = tensor_allocator().limit();
+  tensor_allocator().set_limit(tensor_allocator().stats().live, "test");
+  const Value out = (*module)(Args{{strided}});
+  tensor_allocator().set_limit(limit, "--tensor_memory_limit");
+  EXPECT_EQ(out.tensor().sizes(), strided.sizes());
+  EXPECT_FALSE(watcher->pop());
+  EXPECT_EQ(resources->memory.used(), 0);
+  (*module)(Args{{strided}});
+  const auto next = watcher->pop();
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->drops.memory, 1);
+  EXPECT_EQ(next->sequence, 2);
+}
+
+TEST_F(ModelHooksTest, TheModulesThatHooksSitOnAreCountedTogether) {
+  std::vector<NamedModule> modules;
+  for (int i = 0; i < 40'000; ++i) modules.push_back({str_cat("m", i), std::make_shared<Identity>()});
+  const std::vector<NamedTensor> parameters;
+  const auto resources = std::make_shared<HookResources>(HookLimits{});
+  const auto hooks = std::make_shared<ModelHooks>(resources, metrics_.add_model("wide"), [] { return int64_t{0}; });
+  const HookTargets targets{modules, parameters};
+  const std::string first = hooks->add(targets, {.target = "*"}).id;
+  hooks->add(targets, {.target = "*"});
+  EXPECT_THROW(hooks->add(targets, {.target = "*"}), Error);
+  EXPECT_EQ(hooks->size(), 2);
+  hooks->remove(first);
+  hooks->add(targets, {.target = "*"});
 }
 
 }  // namespace

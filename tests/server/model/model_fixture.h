@@ -33,6 +33,8 @@ inline TrainStepArgs batch() { return {.inputs = {{"x", ramp({4, 10})}}, .target
 /// A registry over a pool of two permits, and calls that wait for their turn.
 class ModelTest : public testing::Test {
  protected:
+  explicit ModelTest(ModelRegistry::Options options = {}) : registry_(std::move(options), pool_, metrics_) {}
+
   std::shared_ptr<LiveModel> create(const std::string& text, const std::string& name = "net", uint64_t seed = 1) {
     return create_args({.name = name, .spec = spec_of(text), .seed = seed}).value();
   }
@@ -97,7 +99,7 @@ class ModelTest : public testing::Test {
 
   Metrics metrics_{BuildInfo{}};
   ComputePool pool_{{.permits = 2}};
-  ModelRegistry registry_{{}, pool_, metrics_};
+  ModelRegistry registry_;
 };
 
 }  // namespace tapewire

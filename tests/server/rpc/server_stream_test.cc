@@ -1,4 +1,3 @@
-#include <deque>
 #include <mutex>
 
 #include "core/base/error.h"
@@ -133,97 +132,102 @@ TEST_F(ServerStreamTest, MalformedRequestAndUnboundStream) {
   EXPECT_THAT(unbound.error_message(), HasSubstr("tapewire.v1.AutogradService/Train"));
 }
 
-// What a hook room would keep for a watcher.
-struct Queue {
-  std::mutex mutex;
-  std::deque<int> events;
-
-  void push(int event) {
-    std::lock_guard lock(mutex);
-    events.push_back(event);
-  }
-  std::optional<v1::WatchHooksResponse> pop() {
-    std::lock_guard lock(mutex);
-    if (events.empty()) return std::nullopt;
-    v1::WatchHooksResponse message;
-    message.mutable_event()->set_sequence(events.front());
-    events.pop_front();
-    return message;
-  }
-};
-
 class EventStreamTest : public RpcTest {
  protected:
-  using Stream = EventStream<v1::WatchHooksResponse>;
-
-  // Opens each stream on `queue_` and keeps it.
+  // Opens each stream and keeps it. A stream's `ready` holds a share of `held_`.
   void bind_watch() {
     hooks_.event_stream<v1::WatchHooksRequest, v1::WatchHooksResponse>(
-        "WatchHooks", [this](const Context& context, const auto&, Stream stream) {
+        "WatchHooks", [this](const Context& context, const auto&, const EventStream& stream) {
           context->cancel()->on_cancel([this] { cancelled_ = true; });
-          stream.open([queue = queue_] { return queue->pop(); });
-          std::lock_guard lock(mutex_);
-          streams_.push_back(std::move(stream));
+          {
+            std::lock_guard lock(mutex_);
+            stream_ = stream;
+          }
+          stream.open([this, held = held_] { ++ready_; });
         });
   }
-  Stream stream() {
+  // The one that the handler was given.
+  EventStream stream() {
     EXPECT_TRUE(eventually([&] {
       std::lock_guard lock(mutex_);
-      return !streams_.empty();
+      return stream_.has_value();
     }));
     std::lock_guard lock(mutex_);
-    return streams_.front();
+    return *stream_;
+  }
+  bool ready(int times) {
+    return eventually([&] { return ready_ == times; });
+  }
+  static grpc::ByteBuffer message(int sequence, size_t bytes = 0) {
+    v1::WatchHooksResponse response;
+    response.mutable_event()->set_sequence(sequence);
+    response.mutable_event()->set_path(std::string(bytes, 'x'));
+    return *serialize_message(response, {});
   }
 
-  std::shared_ptr<Queue> queue_ = std::make_shared<Queue>();
+  std::shared_ptr<int> held_ = std::make_shared<int>();
+  std::atomic<int> ready_{0};
   std::atomic<bool> cancelled_{false};
   std::mutex mutex_;
-  std::vector<Stream> streams_;
+  std::optional<EventStream> stream_;
 };
 
-TEST_F(EventStreamTest, EventsComeAsTheyHappenAndBeforeTheEnd) {
+TEST_F(EventStreamTest, ItIsReadyAtFirstAndAfterEachMessage) {
   bind_watch();
   start();
   grpc::ClientContext context;
   const auto reader = hook_stub_->WatchHooks(&context, v1::WatchHooksRequest());
-  v1::WatchHooksResponse message;
-  Stream events = stream();
-  for (int i = 0; i < 5; ++i) {
-    queue_->push(i);
-    events.notify();
-    ASSERT_TRUE(reader->Read(&message));
-    EXPECT_EQ(message.event().sequence(), i);
+  const EventStream events = stream();
+  v1::WatchHooksResponse response;
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_TRUE(ready(i + 1));
+    events.write(message(i));
+    ASSERT_TRUE(reader->Read(&response));
+    EXPECT_EQ(response.event().sequence(), i);
   }
-  for (int i = 5; i < 500; ++i) queue_->push(i);
-  events.notify();
-  events.finish(absl::NotFoundError("the model was deleted"));
-  int next = 5;
-  while (reader->Read(&message)) EXPECT_EQ(message.event().sequence(), next++);
-  EXPECT_EQ(next, 500);
-  EXPECT_EQ(reader->Finish().error_message(), "the model was deleted");
-  events.notify();  // after the end: nothing
+  context.TryCancel();
 }
 
-TEST_F(EventStreamTest, ManyThreadsNotifyAndNothingIsLost) {
+TEST_F(EventStreamTest, AClientThatDoesNotReadLeavesItNotReady) {
   bind_watch();
   start();
   grpc::ClientContext context;
   const auto reader = hook_stub_->WatchHooks(&context, v1::WatchHooksRequest());
-  const Stream events = stream();
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&] {
-      for (int i = 0; i < 250; ++i) {
-        queue_->push(i);
-        events.notify();
-      }
-    });
+  const EventStream events = stream();
+  // Until the connection takes no more.
+  constexpr int kMost = 1000;
+  int written = 0;
+  while (written < kMost && ready(written + 1)) {
+    events.write(message(written++, 500'000));
+    if (written < 10) continue;
+    std::this_thread::sleep_for(20ms);
+    if (ready_ == written) break;
   }
-  v1::WatchHooksResponse message;
-  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(reader->Read(&message));
-  for (std::thread& thread : threads) thread.join();
+  EXPECT_LT(written, kMost);
+  v1::WatchHooksResponse response;
+  for (int i = 0; i < written; ++i) {
+    ASSERT_TRUE(reader->Read(&response));
+    EXPECT_EQ(response.event().sequence(), i);
+  }
+  EXPECT_TRUE(ready(written + 1));
   context.TryCancel();
-  EXPECT_FALSE(reader->Finish().ok());
+}
+
+TEST_F(EventStreamTest, TheEndComesAfterWhatWasWritten) {
+  bind_watch();
+  start();
+  grpc::ClientContext context;
+  const auto reader = hook_stub_->WatchHooks(&context, v1::WatchHooksRequest());
+  const EventStream events = stream();
+  ASSERT_TRUE(ready(1));
+  events.write(message(1, 500'000));
+  events.finish(absl::NotFoundError("the model was deleted"));
+  events.write(message(2));
+  events.finish(absl::InternalError("too late"));
+  v1::WatchHooksResponse response;
+  EXPECT_TRUE(reader->Read(&response));
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_message(), "the model was deleted");
 }
 
 TEST_F(EventStreamTest, CancelledWatchEndsAndTellsTheHandler) {
@@ -231,19 +235,19 @@ TEST_F(EventStreamTest, CancelledWatchEndsAndTellsTheHandler) {
   start();
   grpc::ClientContext context;
   const auto reader = hook_stub_->WatchHooks(&context, v1::WatchHooksRequest());
-  const Stream events = stream();
+  const EventStream events = stream();
+  ASSERT_TRUE(ready(1));
   context.TryCancel();
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
   EXPECT_TRUE(eventually([&] { return cancelled_.load(); }));
-  // The source, and with it the queue, is let go though the stream's handle lives on.
-  EXPECT_TRUE(eventually([&] { return queue_.use_count() == 1; }));
-  queue_->push(1);
-  events.notify();
+  // What `ready` holds is let go though the stream's handle lives on.
+  EXPECT_TRUE(eventually([&] { return held_.use_count() == 1; }));
+  events.write(message(1));
 }
 
 TEST_F(EventStreamTest, DroppedStreamIsInternal) {
-  hooks_.event_stream<v1::WatchHooksRequest, v1::WatchHooksResponse>("WatchHooks",
-                                                                     [](const Context&, const auto&, const auto&) {});
+  hooks_.event_stream<v1::WatchHooksRequest, v1::WatchHooksResponse>(
+      "WatchHooks", [](const Context&, const auto&, const EventStream&) {});
   start();
   grpc::ClientContext context;
   const auto reader = hook_stub_->WatchHooks(&context, v1::WatchHooksRequest());
