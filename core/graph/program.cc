@@ -4,7 +4,7 @@
 #include <map>
 
 #include "core/base/cancel.h"
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 #include "core/base/suggest.h"
 #include "core/ops/registry.h"
 
@@ -311,7 +311,7 @@ Value Program::run(const Args& args, bool training) const {
     } catch (const Error& error) {
       // A call of a child names the child; a call of an op names its place in this graph.
       if (step.module) throw;
-      throw error.within(step.where);
+      throw_within(error, step.where);
     }
     for (const size_t slot : step.last_uses) slots[slot] = Value();
   }

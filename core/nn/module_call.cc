@@ -1,7 +1,7 @@
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/node.h"
 #include "core/base/cancel.h"
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 #include "core/nn/arguments.h"
 #include "core/nn/backward_hooks.h"
 #include "core/nn/module.h"
@@ -17,7 +17,7 @@ Value Module::operator()(const Args& args) {
     const bool hooked = (hooks_ && !hooks_->call.empty()) || (global != nullptr && !global->empty());
     return hooked ? call_hooked(args) : forward(args);
   } catch (const Error& error) {
-    throw error.at(path_);
+    throw_at(error, path_);
   }
 }
 

@@ -6,7 +6,7 @@
 #include "core/autograd/accumulate_grad.h"
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/meta.h"
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 #include "core/tensor/allocator.h"
 
 namespace tapewire {
@@ -76,8 +76,8 @@ void check_extent(const OpDef& op, Inputs in) {
   const auto most = static_cast<size_t>(tensor_allocator().limit());
   for (const Tensor& x : in.all()) {
     if (!x.defined() || x.nbytes() <= most) continue;
-    fail_with(absl::StatusCode::kResourceExhausted, op.name, ": an operand ", to_string(x.spec()), " stands for ",
-              x.nbytes(), " bytes, more than the ", most, " that tensors may take");
+    fail_limit("tensor_memory_limit", op.name, ": an operand ", to_string(x.spec()), " stands for ", x.nbytes(),
+               " bytes, more than the ", most, " that tensors may take");
   }
 }
 

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstdlib>
 
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define TW_KEEP_BLOCKS false
@@ -44,8 +44,8 @@ void CachingAllocator::take(int64_t bytes) {
   if (now > most) {
     live_.fetch_sub(bytes, std::memory_order_relaxed);
     MutexLock lock(name_mutex_);
-    fail_with(absl::StatusCode::kResourceExhausted, "out of tensor memory: ", bytes, " bytes more than the ",
-              now - bytes, " in use would pass the limit of ", most, " bytes (", limit_name_, ")");
+    fail_limit("tensor_memory_limit", "out of tensor memory: ", bytes, " bytes more than the ", now - bytes,
+               " in use would pass the limit of ", most, " bytes (", limit_name_, ")");
   }
   int64_t peak = peak_.load(std::memory_order_relaxed);
   while (now > peak && !peak_.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
@@ -54,7 +54,7 @@ void CachingAllocator::take(int64_t bytes) {
 
 void* CachingAllocator::allocate(size_t bytes) {
   if (bytes > static_cast<size_t>(std::numeric_limits<int64_t>::max() / 2)) {
-    fail_with(absl::StatusCode::kResourceExhausted, "out of tensor memory: ", bytes, " bytes asked for");
+    fail_limit("tensor_memory_limit", "out of tensor memory: ", bytes, " bytes asked for");
   }
   const SizeClass fit = size_class(bytes);
   take(static_cast<int64_t>(fit.bytes));

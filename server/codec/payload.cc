@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 
 namespace tapewire::codec {
 namespace {
@@ -85,8 +85,8 @@ int64_t wire_bytes(const WireType& type, const Shape& shape, std::string_view wh
   const int64_t count = numel_of(shape);
   const int64_t most = limits.max_tensor_bytes / static_cast<int64_t>(std::max(type.bytes, size_of(type.dtype)));
   if (count > most) {
-    fail_with(absl::StatusCode::kResourceExhausted, where, ": tensor ", type.name, to_string(Ints(shape)),
-              " is larger than --max_tensor_bytes=", limits.max_tensor_bytes, " allows");
+    fail_limit("max_tensor_bytes", where, ": tensor ", type.name, to_string(Ints(shape)),
+               " is larger than --max_tensor_bytes=", limits.max_tensor_bytes, " allows");
   }
   return count * static_cast<int64_t>(type.bytes);
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/autograd/meta.h"
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 #include "core/base/suggest.h"
 #include "server/model/glob.h"
 
@@ -49,8 +49,8 @@ HookInfo ModelHooks::add(LiveModel& model, HookSpec spec) {
   {
     MutexLock lock(mutex_);
     if (static_cast<int64_t>(hooks_.size()) >= max_hooks_) {
-      fail_with(absl::StatusCode::kResourceExhausted, "the model has ", hooks_.size(),
-                " hooks already; remove one, or raise --max_hooks (", max_hooks_, ")");
+      fail_limit("max_hooks", "the model has ", hooks_.size(), " hooks already; remove one, or raise --max_hooks (",
+                 max_hooks_, ")");
     }
   }
   HookInfo info{.id = unguessable_id(), .spec = std::move(spec)};

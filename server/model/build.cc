@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 #include "core/base/suggest.h"
 #include "core/graph/graph_module.h"
 #include "core/nn/init.h"
@@ -184,7 +184,7 @@ class TreeBuilder {
       for (const std::string& fault : own) faults_.push_back(str_cat(at, ": ", def.name, ": ", fault));
       return module;
     } catch (const Error& error) {
-      if (error.code() != absl::StatusCode::kInvalidArgument) throw error.within(at);
+      if (error.code() != absl::StatusCode::kInvalidArgument) throw_within(error, at);
       faults_.push_back(str_cat(at, ": ", error.message()));
       return nullptr;
     }
@@ -220,7 +220,7 @@ class TreeBuilder {
       }
       parameters_[full] = tensor;
     } catch (const Error& error) {
-      if (error.code() != absl::StatusCode::kInvalidArgument) throw error.within(full);
+      if (error.code() != absl::StatusCode::kInvalidArgument) throw_within(error, full);
       faults_.push_back(str_cat(place(full), ": ", error.message()));
     }
   }
@@ -242,7 +242,7 @@ class TreeBuilder {
       module.register_buffer(b.name(), initial(b.dtype(), b.shape(), b.has_init() ? &b.init() : nullptr, full),
                              !b.transient());
     } catch (const Error& error) {
-      if (error.code() != absl::StatusCode::kInvalidArgument) throw error.within(full);
+      if (error.code() != absl::StatusCode::kInvalidArgument) throw_within(error, full);
       faults_.push_back(str_cat(place(full), ": ", error.message()));
     }
   }
@@ -255,8 +255,8 @@ class TreeBuilder {
     if (!own.empty()) fail(own[0]);
     const Shape sizes(shape.begin(), shape.end());
     if (numel_of(sizes) > limits_.max_tensor_bytes / static_cast<int64_t>(size_of(dtype))) {
-      fail_with(absl::StatusCode::kResourceExhausted, at, ": ", name_of(dtype), to_string(sizes),
-                " is over the limit of ", limits_.max_tensor_bytes, " bytes a tensor (--max_tensor_bytes)");
+      fail_limit("max_tensor_bytes", at, ": ", name_of(dtype), to_string(sizes), " is over the limit of ",
+                 limits_.max_tensor_bytes, " bytes a tensor (--max_tensor_bytes)");
     }
     if (init != nullptr && init->has_value()) {
       if (!init->type().empty() || init->attributes_size() > 0) fail("init: a rule or a tensor, not both");
@@ -387,7 +387,10 @@ void collecting(const std::string& at, std::vector<std::string>& faults, Build&&
   try {
     build();
   } catch (const Error& error) {
-    if (error.code() != absl::StatusCode::kInvalidArgument) throw at.empty() ? error : error.within(at);
+    if (error.code() != absl::StatusCode::kInvalidArgument) {
+      if (at.empty()) throw;
+      throw_within(error, at);
+    }
     faults.push_back(at.empty() ? error.message() : str_cat(at, ": ", error.message()));
   }
 }

@@ -1,6 +1,6 @@
 #include "server/model/calls.h"
 
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 
 namespace tapewire {
 
@@ -15,8 +15,8 @@ void check_answer(std::initializer_list<const std::vector<NamedTensor>*> lists, 
     }
   }
   if (bytes > most) {
-    fail_with(absl::StatusCode::kResourceExhausted, "the answer would have ", bytes,
-              " bytes; --max_message_bytes=", most, " is the most; nothing was changed");
+    fail_limit("max_message_bytes", "the answer would have ", bytes, " bytes; --max_message_bytes=", most,
+               " is the most; nothing was changed");
   }
 }
 

@@ -2,13 +2,16 @@
 
 #include <new>
 
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
+#include "server/model/rejection.h"
 
 namespace tapewire {
 
 absl::Status caught_status() {
   try {
     throw;
+  } catch (const LimitError& error) {
+    return limit_status(error.limit(), error.message());
   } catch (const Error& error) {
     // An Error always says that something failed, whatever code it was given.
     const absl::StatusCode code = error.code() == absl::StatusCode::kOk ? absl::StatusCode::kInternal : error.code();

@@ -1,7 +1,7 @@
 // The state dict of a live model, read and written by clients.
 
 #include "core/base/cancel.h"
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 #include "server/model/glob.h"
 #include "server/model/live_model.h"
 
@@ -17,9 +17,9 @@ void check_keys(const StateDict& own, const LoadStateArgs& args) {
     for (const NamedTensor& t : *state) bytes += kEach + t.name.size();
   }
   if (bytes > static_cast<size_t>(args.max_answer_bytes)) {
-    fail_with(absl::StatusCode::kResourceExhausted, "the names of the ", args.state.size(), " tensors that came have ",
-              bytes, " bytes with the model's; --max_message_bytes=", args.max_answer_bytes,
-              " is the most; nothing was changed");
+    fail_limit("max_message_bytes", "the names of the ", args.state.size(), " tensors that came have ", bytes,
+               " bytes with the model's; --max_message_bytes=", args.max_answer_bytes,
+               " is the most; nothing was changed");
   }
 }
 

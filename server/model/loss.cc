@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 #include "core/base/suggest.h"
 
 namespace tapewire {
@@ -122,7 +122,7 @@ Tensor compute_loss(const BuiltLoss& loss, const std::vector<NamedTensor>& outpu
   try {
     return call.run();
   } catch (const Error& error) {
-    throw error.within("loss");
+    throw_within(error, "loss");
   }
 }
 

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "core/base/cancel.h"
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 #include "core/base/suggest.h"
 
 namespace tapewire {
@@ -50,8 +50,8 @@ std::shared_ptr<LiveModel> ModelRegistry::create(const std::string& name, const 
     if (found != models_.end())
       fail_with(absl::StatusCode::kAlreadyExists, "a model ", quoted(name), " exists already");
     if (static_cast<int64_t>(models_.size()) >= options_.max_models) {
-      fail_with(absl::StatusCode::kResourceExhausted, "the server holds ", models_.size(),
-                " models already; delete one, or raise --max_models (", options_.max_models, ")");
+      fail_limit("max_models", "the server holds ", models_.size(),
+                 " models already; delete one, or raise --max_models (", options_.max_models, ")");
     }
     if (!validate_only) {
       models_[name] = nullptr;

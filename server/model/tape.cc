@@ -11,7 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "core/autograd/accumulate_grad.h"
 #include "core/autograd/meta.h"
-#include "core/base/error.h"
+#include "core/base/limit_error.h"
 #include "core/base/suggest.h"
 
 namespace tapewire {
@@ -45,8 +45,8 @@ Tensor Tape::require(std::string_view name, const std::string& where) const {
 void TapeStore::check_room() const {
   MutexLock lock(mutex_);
   if (static_cast<int64_t>(tapes_.size()) >= max_tapes_) {
-    fail_with(absl::StatusCode::kResourceExhausted, "the model holds ", tapes_.size(),
-              " tapes already; release one, or raise --max_tapes (", max_tapes_, ")");
+    fail_limit("max_tapes", "the model holds ", tapes_.size(), " tapes already; release one, or raise --max_tapes (",
+               max_tapes_, ")");
   }
 }
 
