@@ -1,4 +1,4 @@
-#include "server/rpc/parse_failure.h"
+#include "server/rpc/wire_check.h"
 
 #include <random>
 
@@ -17,9 +17,13 @@ using testing::StartsWith;
 
 constexpr int kMaxDepth = 100;
 
-std::string describe(const std::string& bytes) {
-  return describe_parse_failure(bytes, *v1::CreateModelRequest::descriptor(), kMaxDepth);
+// In pieces of `block` bytes.
+WireCheck check(const std::string& bytes, int block = -1, const WireLimits& limits = {}) {
+  google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()), block);
+  return check_wire(stream, static_cast<int64_t>(bytes.size()), *v1::CreateModelRequest::descriptor(), limits);
 }
+
+std::string describe(const std::string& bytes) { return check(bytes).fault; }
 
 bool parses(const std::string& bytes) {
   const google::protobuf::LogSilencer quiet;
@@ -71,12 +75,12 @@ v1::CreateModelRequest sample() {
   return request;
 }
 
-TEST(ParseFailure, NothingIsWrongWithAValidMessage) {
+TEST(WireCheckTest, NothingIsWrongWithAValidMessage) {
   EXPECT_EQ(describe(sample().SerializeAsString()), "");
   EXPECT_EQ(describe(""), "");
 }
 
-TEST(ParseFailure, TooDeepSaysWhereAndHowDeep) {
+TEST(WireCheckTest, TooDeepSaysWhereAndHowDeep) {
   const std::string bytes = nested_argument(10000);
   EXPECT_FALSE(parses(bytes));
   const std::string fault = describe(bytes);
@@ -86,7 +90,7 @@ TEST(ParseFailure, TooDeepSaysWhereAndHowDeep) {
   EXPECT_LT(fault.size(), 300u);
 }
 
-TEST(ParseFailure, TheDepthThatProtobufTakesIsNoFault) {
+TEST(WireCheckTest, TheDepthThatProtobufTakesIsNoFault) {
   int deepest = 0;
   while (parses(nested_argument(deepest + 1))) ++deepest;
   EXPECT_GT(deepest, 40);
@@ -94,7 +98,7 @@ TEST(ParseFailure, TheDepthThatProtobufTakesIsNoFault) {
   EXPECT_THAT(describe(nested_argument(deepest + 1)), HasSubstr("nested deeper"));
 }
 
-TEST(ParseFailure, TruncationSaysWhere) {
+TEST(WireCheckTest, TruncationSaysWhere) {
   // The inner length promises more than there is, all outer ones are right.
   const std::string bad_path = std::string("\x0a\x7f", 2) + "fc";
   EXPECT_EQ(describe(wrap(2, wrap(1, wrap(1, "a")) + wrap(1, bad_path))),
@@ -103,14 +107,14 @@ TEST(ParseFailure, TruncationSaysWhere) {
   EXPECT_EQ(describe("\x18"), "seed: truncated: a number");
 }
 
-TEST(ParseFailure, MapEntriesAreNamedByTheirKey) {
+TEST(WireCheckTest, MapEntriesAreNamedByTheirKey) {
   const std::string value = wrap(5, wrap(1, "\x80"));  // ints.values: half a varint
   const std::string entry = wrap(1, "kernel_size") + wrap(2, value);
   EXPECT_EQ(describe(wrap(2, wrap(1, wrap(3, entry)))),
             "spec.modules[0].attributes['kernel_size'].value.ints.values[0]: truncated: a list of numbers");
 }
 
-TEST(ParseFailure, TextMustBeUtf8) {
+TEST(WireCheckTest, TextMustBeUtf8) {
   EXPECT_THAT(describe(wrap(1, "a\xff")), StartsWith("name: not UTF-8: "));
   for (const char* text : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
     EXPECT_FALSE(parses(wrap(1, text)));
@@ -119,7 +123,7 @@ TEST(ParseFailure, TextMustBeUtf8) {
   EXPECT_EQ(describe(wrap(1, "h\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80")), "");
 }
 
-TEST(ParseFailure, MalformedFieldsAreNamedOrNumbered) {
+TEST(WireCheckTest, MalformedFieldsAreNamedOrNumbered) {
   EXPECT_THAT(describe(std::string("\x00", 1)), HasSubstr("no valid number"));
   EXPECT_THAT(describe("\x0f"), HasSubstr("name: malformed: there is no such wire type"));
   EXPECT_THAT(describe(wrap(77, "ok") + std::string("\xea\x04\x05", 3)), HasSubstr("field 77: truncated"));
@@ -127,18 +131,18 @@ TEST(ParseFailure, MalformedFieldsAreNamedOrNumbered) {
   EXPECT_THAT(describe("\x0b"), HasSubstr("a group does not end"));
 }
 
-TEST(ParseFailure, UnknownFieldsAreNoFault) {
+TEST(WireCheckTest, UnknownFieldsAreNoFault) {
   EXPECT_EQ(describe(wrap(777, "anything\xff")), "");
   EXPECT_EQ(describe("\x0b\x0c"), "");  // a group of an unknown kind
 }
 
-TEST(ParseFailure, DeepUnknownGroupsAreBounded) {
+TEST(WireCheckTest, DeepUnknownGroupsAreBounded) {
   std::string bytes(100000, '\x0b');
   EXPECT_FALSE(parses(bytes));
   EXPECT_THAT(describe(bytes), EndsWith("nested deeper than 100 levels"));
 }
 
-TEST(ParseFailure, AgreesWithProtobufOnDamagedMessages) {
+TEST(WireCheckTest, AgreesWithProtobufOnDamagedMessages) {
   const std::string good = sample().SerializeAsString();
   std::mt19937 random(1);  // NOLINT: the same damage each time
   int failures = 0;
