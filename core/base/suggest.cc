@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "core/base/cancel.h"
 #include "core/base/strings.h"
 
 namespace tapewire {
@@ -38,14 +39,19 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
   if (name.empty() || name.size() > kLongestName) return "";
   std::string_view best;
   size_t best_distance = std::numeric_limits<size_t>::max();
-  for (std::string_view candidate : candidates) {
+  const size_t most = std::max<size_t>(1, name.size() / 3);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    if (i % 64 == 0) check_cancelled();
+    const std::string_view candidate = candidates[i];
+    const size_t longer = std::max(name.size(), candidate.size());
+    if (longer - std::min(name.size(), candidate.size()) > most) continue;  // the distance is at least that
     const size_t distance = edit_distance(name, candidate);
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;
     }
   }
-  return best_distance <= std::max<size_t>(1, name.size() / 3) ? best : std::string_view{};
+  return best_distance <= most ? best : std::string_view{};
 }
 
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates) {
