@@ -42,7 +42,7 @@ class Program::Compiler {
 
  private:
   static constexpr size_t kMostFaults = 100;
-  static constexpr size_t kMostSuggestions = 20;   // faults that come with one
+  static constexpr size_t kMostSuggestions = 10;   // faults that come with one
   static constexpr size_t kMostCandidates = 1000;  // names that are looked through for it
 
   static int64_t number(size_t i) { return static_cast<int64_t>(i); }
