@@ -5,6 +5,7 @@
 
 #include "core/base/parallel_for.h"
 #include "core/base/strings.h"
+#include "server/model/rejection.h"
 
 namespace tapewire {
 namespace detail {
@@ -57,7 +58,7 @@ ComputePool::~ComputePool() {
 detail::Line& ComputePool::line_of(const Job& job) { return job.strand != nullptr ? job.strand->line : line_; }
 
 absl::Status ComputePool::admit(const Job& job) const {
-  if (!accepting_) return absl::UnavailableError("draining: the server takes no new work");
+  if (!accepting_) return draining_status("the server takes no new work");
   if (job.permits < 1 || job.permits > permits_) {
     return absl::InvalidArgumentError(
         str_cat("compute_threads: expects 1 to ", permits_, " (the server's --compute_threads), got ", job.permits));
@@ -65,8 +66,8 @@ absl::Status ComputePool::admit(const Job& job) const {
   if (job.strand != nullptr && !job.strand->closed.ok()) return job.strand->closed;
   const detail::Line& line = job.strand != nullptr ? job.strand->line : line_;
   if (line.waiting >= line.max_waiting) {
-    return absl::ResourceExhaustedError(
-        str_cat(line.name, ": ", line.waiting, " calls wait already, as many as --max_queue allows"));
+    return limit_status("max_queue",
+                        str_cat(line.name, ": ", line.waiting, " calls wait already, as many as --max_queue allows"));
   }
   return absl::OkStatus();
 }
