@@ -1,9 +1,12 @@
 #include "core/graph/program.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
+#include <unordered_map>
 
 #include "core/base/cancel.h"
+#include "core/base/field_path.h"
 #include "core/base/limit_error.h"
 #include "core/base/suggest.h"
 #include "core/ops/registry.h"
@@ -16,36 +19,52 @@ class Program::Compiler {
   Compiler(Program& program, Module* owner, std::vector<std::string>& faults)
       : program_(program), owner_(owner), faults_(faults) {}
 
+  // Stops once there are kMostFaults: whoever sent the graph mends those first.
   void compile(const GraphDef& def) {
-    for (size_t i = 0; i < def.inputs.size(); ++i) {
-      bind(def.inputs[i].name, str_cat("inputs[", i, "]"));
+    for (size_t i = 0; i < def.inputs.size() && !full(); ++i) {
+      bind(def.inputs[i].name, FieldPath("inputs").item("", number(i)));
       program_.inputs_.push_back(def.inputs[i]);
     }
     if (owner_ != nullptr) {
       for (const NamedTensor& p : owner_->own_parameters()) bind_tensor(p.name, p.tensor);
       for (const Module::Buffer& b : owner_->own_buffers()) bind_tensor(b.name, b.tensor);
     }
-    for (size_t i = 0; i < def.calls.size(); ++i) add_call(def.calls[i], str_cat("calls[", i, "]"));
-    if (def.outputs.empty()) faults_.push_back("outputs: a graph needs at least one output");
-    for (size_t i = 0; i < def.outputs.size(); ++i) {
-      program_.outputs_.push_back(look_up(def.outputs[i], str_cat("outputs[", i, "]")));
+    for (size_t i = 0; i < def.calls.size() && !full(); ++i) {
+      check_cancelled();
+      add_call(def.calls[i], str_cat("calls[", i, "]"));
     }
-    find_last_uses();
+    if (def.outputs.empty()) add_fault("outputs", ": a graph needs at least one output");
+    for (size_t i = 0; i < def.outputs.size() && !full(); ++i) {
+      program_.outputs_.push_back(look_up(def.outputs[i], FieldPath("outputs").item("", number(i))));
+    }
+    if (faults_.size() == before_) find_last_uses();
   }
 
  private:
-  size_t bind(const std::string& name, const std::string& where) {
+  static constexpr size_t kMostFaults = 100;
+  static constexpr size_t kMostSuggestions = 10;   // faults that come with one
+  static constexpr size_t kMostCandidates = 1000;  // names that are looked through for it
+
+  static int64_t number(size_t i) { return static_cast<int64_t>(i); }
+
+  bool full() const { return faults_.size() >= before_ + kMostFaults; }
+  template <class... Parts>
+  void add_fault(const FieldPath& where, const Parts&... parts) {
+    if (!full()) faults_.push_back(str_cat(where.str(), parts...));
+  }
+
+  size_t bind(const std::string& name, const FieldPath& where) {
     const size_t slot = program_.initial_.size();
     program_.initial_.emplace_back();
     if (name.empty()) {
-      faults_.push_back(str_cat(where, ": a name must not be empty"));
+      add_fault(where, ": a name must not be empty");
     } else if (!slots_.emplace(name, slot).second) {
-      faults_.push_back(str_cat(where, ": name ", quoted(name), " is bound twice"));
+      add_fault(where, ": name ", quoted(name), " is bound twice");
     }
     return slot;
   }
   void bind_tensor(const std::string& name, const Tensor& tensor) {
-    program_.initial_[bind(name, str_cat("name ", quoted(name)))] = tensor;
+    program_.initial_[bind(name, FieldPath("").named("name ", name))] = tensor;
     ++constants_;
   }
 
@@ -54,15 +73,23 @@ class Program::Compiler {
     return program_.initial_.size() - 1;
   }
 
-  size_t look_up(const std::string& name, const std::string& where) {
+  size_t look_up(const std::string& name, const FieldPath& where) {
     if (const auto found = slots_.find(name); found != slots_.end()) return found->second;
-    std::vector<std::string_view> known;
-    for (const auto& [other, slot] : slots_) known.push_back(other);
-    faults_.push_back(str_cat(where, ": unknown name ", quoted(name), did_you_mean(name, known)));
+    if (full()) return 0;
+    add_fault(where, ": unknown name ", quoted(name), suggestion(name, slots_));
     return 0;
   }
 
-  Operand operand(const ArgumentDef& def, const std::string& where) {
+  // By the first names of the map, for the first faults: a look through all for each would take their product.
+  template <class Names>
+  std::string suggestion(const std::string& name, const Names& names) {
+    if (++suggestions_ > kMostSuggestions) return "";
+    std::vector<std::string_view> known;
+    for (auto at = names.begin(); at != names.end() && known.size() < kMostCandidates; ++at) known.push_back(at->first);
+    return did_you_mean(name, known);
+  }
+
+  Operand operand(const ArgumentDef& def, const FieldPath& where) {
     Operand out;
     if (const auto* literal = std::get_if<Value>(&def.kind)) {
       out.constant = *literal;
@@ -77,7 +104,8 @@ class Program::Compiler {
       out.kind = slice != nullptr ? Operand::Kind::kSlice : Operand::Kind::kList;
       bool constant = true;
       for (size_t i = 0; i < parts.size(); ++i) {
-        out.items.push_back(operand(parts[i], str_cat(where, slice != nullptr ? ".slice" : "", "[", i, "]")));
+        if (i % kCancelEvery == kCancelEvery - 1) check_cancelled();
+        out.items.push_back(operand(parts[i], where.item(slice != nullptr ? ".slice" : "", number(i))));
         constant = constant && out.items.back().kind == Operand::Kind::kConstant;
       }
       if (constant) {
@@ -86,7 +114,7 @@ class Program::Compiler {
           out.kind = Operand::Kind::kConstant;
           out.items.clear();
         } catch (const Error& error) {
-          faults_.push_back(str_cat(where, ": ", error.message()));
+          add_fault(where, ": ", error.message());
         }
       }
     }
@@ -94,37 +122,62 @@ class Program::Compiler {
   }
 
   void add_call(const CallDef& def, const std::string& where) {
+    const FieldPath at(where);
     Step step;
     step.where = where;
     step.positional = def.args.size();
     for (size_t i = 0; i < def.args.size(); ++i) {
-      step.operands.push_back(operand(def.args[i], str_cat(where, ".args[", i, "]")));
+      step.operands.push_back(operand(def.args[i], at.item(".args", number(i))));
     }
     for (const auto& [name, argument] : def.kwargs) {
       step.names.push_back(name);
-      step.operands.push_back(operand(argument, str_cat(where, ".kwargs['", name, "']")));
+      step.operands.push_back(operand(argument, at.key(".kwargs", name)));
     }
     if (def.when) {
-      if (def.when->present) step.present = look_up(*def.when->present, str_cat(where, ".when"));
+      if (def.when->present) step.present = look_up(*def.when->present, at.field(".when"));
       step.training = def.when->training;
     }
     if (def.target == CallDef::Target::kModule) {
-      step.module = owner_ != nullptr ? owner_->find(def.name) : nullptr;
-      if (!step.module || step.module.get() == owner_) {
-        std::vector<std::string_view> known;
-        if (owner_ != nullptr) {
-          for (const NamedModule& child : owner_->children()) known.push_back(child.name);
-        }
-        faults_.push_back(str_cat(where, ": unknown module ", quoted(def.name), did_you_mean(def.name, known)));
+      step.module = find_module(def.name);
+      // A graph does not call itself; nor may a step that is refused hold the module that holds it.
+      if (step.module.get() == owner_) step.module = nullptr;
+      if (!step.module && !full()) {
+        const bool owned = owner_ != nullptr;
+        add_fault(at, ": unknown module ", quoted(def.name),
+                  owned ? suggestion(def.name, children_of(*owner_)) : std::string());
       }
     } else {
       bind_op(def, step);
     }
     for (const std::string& name : def.results) {
       // An empty name drops its result.
-      step.results.push_back(name.empty() ? drop() : bind(name, str_cat(where, ".results")));
+      step.results.push_back(name.empty() ? drop() : bind(name, at.field(".results")));
     }
     program_.steps_.push_back(std::move(step));
+  }
+
+  // As Module::find, by tables: a graph may call each of many children.
+  using Children = std::map<std::string_view, std::shared_ptr<Module>>;
+  const Children& children_of(const Module& module) {
+    const auto [found, added] = children_.try_emplace(&module);
+    if (added) {
+      for (const NamedModule& child : module.children()) found->second.emplace(child.name, child.module);
+    }
+    return found->second;
+  }
+  std::shared_ptr<Module> find_module(std::string_view path) {
+    if (owner_ == nullptr) return nullptr;
+    if (path.empty()) return owner_->shared_from_this();
+    std::shared_ptr<Module> at;
+    while (true) {
+      const size_t dot = path.find('.');
+      const Children& children = children_of(at ? *at : *owner_);
+      const auto found = children.find(path.substr(0, dot));
+      if (found == children.end()) return nullptr;
+      at = found->second;
+      if (dot == std::string_view::npos) return at;
+      path.remove_prefix(dot + 1);
+    }
   }
 
   static ArgumentHint hint_of(const Operand& operand) {
@@ -143,7 +196,7 @@ class Program::Compiler {
     try {
       op = &require_op(def.name, &inplace);
     } catch (const Error& error) {
-      faults_.push_back(str_cat(step.where, ": ", error.message()));
+      add_fault(step.where, ": ", error.message());
       return;
     }
     absl::InlinedVector<ArgumentHint, 4> hints;
@@ -165,33 +218,40 @@ class Program::Compiler {
         if (!training) own.insert(own.end(), faults.begin(), faults.end());
       }
     }
-    for (const std::string& fault : own) faults_.push_back(str_cat(step.where, ": ", fault));
+    for (const std::string& fault : own) add_fault(step.where, ": ", fault);
   }
 
   // A value is let go by the step that reads it last, unless it is a parameter or an output.
   void find_last_uses() {
-    std::map<size_t, size_t> last;
+    constexpr size_t kNever = std::numeric_limits<size_t>::max();
+    std::vector<size_t> last(program_.initial_.size(), kNever);
     const auto visit = [&](auto&& self, const Operand& operand, size_t step) -> void {
       if (operand.kind == Operand::Kind::kSlot) last[operand.slot] = step;
       for (const Operand& item : operand.items) self(self, item, step);
     };
     for (size_t i = 0; i < program_.steps_.size(); ++i) {
+      if (i % kCancelEvery == 0) check_cancelled();
       for (const Operand& operand : program_.steps_[i].operands) visit(visit, operand, i);
       if (program_.steps_[i].present) last[*program_.steps_[i].present] = i;
     }
+    for (const size_t slot : program_.outputs_) last[slot] = kNever;
     const size_t first_constant = program_.inputs_.size();
-    for (const auto& [slot, step] : last) {
+    for (size_t slot = 0; slot < last.size(); ++slot) {
       const bool constant = slot >= first_constant && slot < first_constant + constants_;
-      const bool output = std::ranges::find(program_.outputs_, slot) != program_.outputs_.end();
-      if (!constant && !output) program_.steps_[step].last_uses.push_back(slot);
+      if (last[slot] != kNever && !constant) program_.steps_[last[slot]].last_uses.push_back(slot);
     }
   }
+
+  static constexpr size_t kCancelEvery = 256;
 
   Program& program_;
   Module* owner_;
   std::vector<std::string>& faults_;
+  const size_t before_ = faults_.size();
   std::map<std::string, size_t, std::less<>> slots_;
+  std::unordered_map<const Module*, Children> children_;
   size_t constants_ = 0;
+  size_t suggestions_ = 0;
 };
 
 Program::Program(const GraphDef& def, Module* owner, std::vector<std::string>& faults) {

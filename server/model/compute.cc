@@ -8,6 +8,8 @@
 
 #include "core/base/parallel_for.h"
 #include "core/base/strings.h"
+#include "server/model/rejection.h"
+#include "server/model/rejection.h"
 
 namespace tapewire {
 namespace detail {
@@ -79,7 +81,7 @@ ComputePool::~ComputePool() {
 }
 
 absl::Status ComputePool::admit(const Job& job) const {
-  if (!accepting_) return absl::UnavailableError("draining: the server takes no new work");
+  if (!accepting_) return draining_status("the server takes no new work");
   if (job.kind == JobKind::kChange && (job.permits < 0 || job.permits > options_.permits)) {
     return absl::InvalidArgumentError(str_cat("compute_threads: expects 1 to ", options_.permits,
                                               " (the server's --compute_threads), got ", job.permits));
@@ -88,8 +90,8 @@ absl::Status ComputePool::admit(const Job& job) const {
   if (!strand.closed.ok()) return strand.closed;
   const int64_t waiting = detail::counts_as_read(job) ? strand.waiting_reads : strand.waiting_turns;
   if (!job.internal && waiting >= strand.max_waiting) {
-    return absl::ResourceExhaustedError(
-        str_cat(strand.name, ": ", waiting, " calls wait already, as many as --max_queue allows"));
+    return limit_status("max_queue",
+                        str_cat(strand.name, ": ", waiting, " calls wait already, as many as --max_queue allows"));
   }
   return absl::OkStatus();
 }

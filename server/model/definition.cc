@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "server/codec/tensor_codec.h"
@@ -9,32 +10,34 @@
 namespace tapewire {
 namespace {
 
+constexpr int kMaxArgumentDepth = 32;  // lists in lists; as the contract has it
+constexpr int64_t kCancelEvery = 256;  // calls and arguments between two looks at the cancel token
+
 class GraphReader {
  public:
-  GraphReader(const DefinitionLimits& limits, std::vector<std::string>& faults) : limits_(limits), faults_(faults) {}
+  GraphReader(const DefinitionLimits& limits, Faults& faults) : limits_(limits), faults_(faults) {}
 
-  GraphDef read(const v1::Graph& graph, const std::string& path) {
+  GraphDef read(const v1::Graph& graph, const FieldPath& path) {
     GraphDef out;
-    if (graph.calls_size() > limits_.max_calls) {
-      faults_.push_back(str_cat(path, ".calls: ", graph.calls_size(), " calls; at most ", limits_.max_calls));
-      return out;
-    }
     for (int i = 0; i < graph.inputs_size(); ++i) {
       const v1::GraphInput& in = graph.inputs(i);
       Value value;
       if (in.has_default_value())
-        value = to_value(in.default_value(), limits_, str_cat(path, ".inputs[", i, "].default_value"), faults_);
+        value = to_value(in.default_value(), limits_, path.item(".inputs", i).field(".default_value"), faults_);
       out.inputs.push_back({in.name(), in.optional() || in.has_default_value(), std::move(value)});
     }
-    for (int i = 0; i < graph.calls_size(); ++i)
-      out.calls.push_back(call(graph.calls(i), str_cat(path, ".calls[", i, "]")));
+    out.calls.reserve(static_cast<size_t>(graph.calls_size()));
+    for (int i = 0; i < graph.calls_size() && !faults_.full(); ++i) {
+      out.calls.push_back(call(graph.calls(i), path.item(".calls", i)));
+    }
     out.outputs.assign(graph.outputs().begin(), graph.outputs().end());
     return out;
   }
 
  private:
-  CallDef call(const v1::Call& call, const std::string& path) {
+  CallDef call(const v1::Call& call, const FieldPath& path) {
     CallDef out;
+    count();
     switch (call.target_case()) {
       case v1::Call::kModule:
         out.target = CallDef::Target::kModule;
@@ -44,26 +47,26 @@ class GraphReader {
         out.name = call.op();
         break;
       case v1::Call::kFunction:
-        faults_.push_back(str_cat(path, ".function: custom Functions are not served by this version"));
+        faults_.add(str_cat(path.str(), ".function: custom Functions are not served by this version"));
         break;
       case v1::Call::TARGET_NOT_SET:
-        faults_.push_back(str_cat(path, ": names no module, op or function"));
+        faults_.add(str_cat(path.str(), ": names no module, op or function"));
         break;
     }
-    for (int i = 0; i < call.args_size(); ++i) {
-      out.args.push_back(argument(call.args(i), str_cat(path, ".args[", i, "]"), 0));
+    for (int i = 0; i < call.args_size() && !faults_.full(); ++i) {
+      out.args.push_back(argument(call.args(i), path.item(".args", i), 0));
     }
     // Maps have no order on the wire; the names' order makes messages and results the same every time.
     for (const auto& [name, value] : call.kwargs()) {
-      out.kwargs.emplace_back(name, argument(value, str_cat(path, ".kwargs[", quoted(name), "]"), 0));
+      out.kwargs.emplace_back(name, argument(value, path.key(".kwargs", name), 0));
     }
     std::ranges::sort(out.kwargs, {}, &std::pair<std::string, ArgumentDef>::first);
     out.results.assign(call.results().begin(), call.results().end());
-    if (call.has_when()) out.when = condition(call.when(), str_cat(path, ".when"));
+    if (call.has_when()) out.when = condition(call.when(), path.field(".when"));
     return out;
   }
 
-  ConditionDef condition(const v1::Condition& when, const std::string& path) {
+  ConditionDef condition(const v1::Condition& when, const FieldPath& path) {
     ConditionDef out;
     switch (when.kind_case()) {
       case v1::Condition::kPresent:
@@ -73,18 +76,19 @@ class GraphReader {
         out.training = when.training();
         break;
       case v1::Condition::kNeedsInputGrad:
-        faults_.push_back(str_cat(path, ".needs_input_grad: only the backward graph of a custom Function has it"));
+        faults_.add(str_cat(path.str(), ".needs_input_grad: only the backward graph of a custom Function has it"));
         break;
       case v1::Condition::KIND_NOT_SET:
-        faults_.push_back(str_cat(path, ": names no condition"));
+        faults_.add(str_cat(path.str(), ": names no condition"));
         break;
     }
     return out;
   }
 
-  ArgumentDef argument(const v1::Argument& argument, const std::string& path, int depth) {
-    if (depth > limits_.max_argument_depth) {
-      faults_.push_back(str_cat(path, ": nested deeper than ", limits_.max_argument_depth, " levels"));
+  ArgumentDef argument(const v1::Argument& argument, const FieldPath& path, int depth) {
+    count();
+    if (depth > kMaxArgumentDepth) {
+      faults_.add(str_cat(path.str(), ": nested deeper than ", kMaxArgumentDepth, " levels"));
       return {};
     }
     switch (argument.kind_case()) {
@@ -95,19 +99,19 @@ class GraphReader {
       case v1::Argument::kSymbol:
         if (argument.symbol() == v1::SYMBOL_TRAINING) return {ArgumentDef::Training{}};
         if (argument.symbol() != v1::SYMBOL_NONE)
-          faults_.push_back(str_cat(path, ".symbol: unknown symbol ", argument.symbol()));
+          faults_.add(str_cat(path.str(), ".symbol: unknown symbol ", argument.symbol()));
         return {};
       case v1::Argument::kList: {
         std::vector<ArgumentDef> items;
-        for (int i = 0; i < argument.list().items_size(); ++i) {
-          items.push_back(this->argument(argument.list().items(i), str_cat(path, "[", i, "]"), depth + 1));
+        for (int i = 0; i < argument.list().items_size() && !faults_.full(); ++i) {
+          items.push_back(this->argument(argument.list().items(i), path.item("", i), depth + 1));
         }
         return {std::move(items)};
       }
       case v1::Argument::kSlice: {
         const v1::Slice& slice = argument.slice();
         const auto part = [&](bool present, const v1::Argument& a, const char* name) {
-          return present ? this->argument(a, str_cat(path, ".slice.", name), depth + 1) : ArgumentDef{};
+          return present ? this->argument(a, path.field(".slice.").field(name), depth + 1) : ArgumentDef{};
         };
         SliceDef out;
         out.parts.push_back(part(slice.has_start(), slice.start(), "start"));
@@ -118,21 +122,25 @@ class GraphReader {
       case v1::Argument::KIND_NOT_SET:
         break;
     }
-    faults_.push_back(str_cat(path, ": an argument must be a ref, a literal, a list, a slice or a symbol"));
+    faults_.add(str_cat(path.str(), ": an argument must be a ref, a literal, a list, a slice or a symbol"));
     return {};
   }
 
+  void count() {
+    if (++read_ % kCancelEvery == 0) check_cancelled();
+  }
+
   const DefinitionLimits& limits_;
-  std::vector<std::string>& faults_;
+  Faults& faults_;
+  int64_t read_ = 0;
 };
 
-Value to_list(const v1::LiteralList& list, const DefinitionLimits& limits, const std::string& path,
-              std::vector<std::string>& faults) {
+Value to_list(const v1::LiteralList& list, const DefinitionLimits& limits, const FieldPath& path, Faults& faults) {
   Tuple items;
-  for (int i = 0; i < list.items_size(); ++i) {
-    const std::string at = str_cat(path, "[", i, "]");
+  for (int i = 0; i < list.items_size() && !faults.full(); ++i) {
+    const FieldPath at = path.item("", i);
     if (list.items(i).has_list()) {
-      faults.push_back(str_cat(at, ": a list within a list"));
+      faults.add(str_cat(at.str(), ": a list within a list"));
       break;
     }
     items.push_back(to_value(list.items(i), limits, at, faults));
@@ -142,7 +150,7 @@ Value to_list(const v1::LiteralList& list, const DefinitionLimits& limits, const
 
 }  // namespace
 
-DType dtype_of(v1::DataType type, const std::string& path, std::vector<std::string>& faults) {
+DType dtype_of(v1::DataType type, const FieldPath& path, Faults& faults) {
   switch (type) {
     case v1::DATA_TYPE_FLOAT32:
       return DType::kFloat32;
@@ -158,16 +166,15 @@ DType dtype_of(v1::DataType type, const std::string& path, std::vector<std::stri
       return DType::kBool;
     case v1::DATA_TYPE_FLOAT16:
     case v1::DATA_TYPE_BFLOAT16:
-      faults.push_back(str_cat(path, ": ", v1::DataType_Name(type), " exists on the wire only; ask for float32"));
+      faults.add(str_cat(path.str(), ": ", v1::DataType_Name(type), " exists on the wire only; ask for float32"));
       break;
     default:
-      faults.push_back(str_cat(path, ": no dtype given, or an unknown one (", static_cast<int>(type), ")"));
+      faults.add(str_cat(path.str(), ": no dtype given, or an unknown one (", static_cast<int>(type), ")"));
   }
   return DType::kFloat32;
 }
 
-Value to_value(const v1::Literal& literal, const DefinitionLimits& limits, const std::string& path,
-               std::vector<std::string>& faults) {
+Value to_value(const v1::Literal& literal, const DefinitionLimits& limits, const FieldPath& path, Faults& faults) {
   switch (literal.kind_case()) {
     case v1::Literal::kBoolValue:
       return literal.bool_value();
@@ -185,35 +192,34 @@ Value to_value(const v1::Literal& literal, const DefinitionLimits& limits, const
       return dtype_of(literal.dtype(), path, faults);
     case v1::Literal::kTensor:
       try {
-        return codec::decode_tensor(v1::Tensor(literal.tensor()), path, {limits.max_tensor_bytes});
+        return codec::decode_tensor(v1::Tensor(literal.tensor()), path.str(), {limits.max_tensor_bytes});
       } catch (const Error& error) {
-        faults.push_back(error.message());
+        faults.add(error.message());
         return {};
       }
     case v1::Literal::kSymbol:
       if (literal.symbol() != v1::SYMBOL_NONE)
-        faults.push_back(str_cat(path, ".symbol: the only one that is a constant is SYMBOL_NONE"));
+        faults.add(str_cat(path.str(), ".symbol: the only one that is a constant is SYMBOL_NONE"));
       return {};
     case v1::Literal::kList:
       return to_list(literal.list(), limits, path, faults);
     case v1::Literal::KIND_NOT_SET:
       break;
   }
-  faults.push_back(str_cat(path, ": a literal without a value"));
+  faults.add(str_cat(path.str(), ": a literal without a value"));
   return {};
 }
 
 AttributeMap to_attributes(const google::protobuf::Map<std::string, v1::Literal>& attributes,
-                           const DefinitionLimits& limits, const std::string& path, std::vector<std::string>& faults) {
+                           const DefinitionLimits& limits, const FieldPath& path, Faults& faults) {
   AttributeMap out;
   for (const auto& [name, literal] : attributes) {
-    out[name] = to_value(literal, limits, str_cat(path, ": attribute ", quoted(name)), faults);
+    out[name] = to_value(literal, limits, path.named(": attribute ", name), faults);
   }
   return out;
 }
 
-GraphDef to_graph(const v1::Graph& graph, const DefinitionLimits& limits, const std::string& path,
-                  std::vector<std::string>& faults) {
+GraphDef to_graph(const v1::Graph& graph, const DefinitionLimits& limits, const FieldPath& path, Faults& faults) {
   return GraphReader(limits, faults).read(graph, path);
 }
 
@@ -236,16 +242,6 @@ v1::Literal to_literal(const Value& value) {
     if (value.tuple().empty()) out.mutable_ints();
   }
   return out;
-}
-
-void throw_faults(const std::vector<std::string>& faults) {
-  if (faults.empty()) return;
-  constexpr size_t kMostShown = 50;
-  if (faults.size() == 1) fail(faults[0]);
-  std::string text = str_cat(faults.size(), " faults:");
-  for (size_t i = 0; i < std::min(faults.size(), kMostShown); ++i) text += str_cat("\n  ", faults[i]);
-  if (faults.size() > kMostShown) text += str_cat("\n  and ", faults.size() - kMostShown, " more");
-  fail(text);
 }
 
 }  // namespace tapewire

@@ -97,8 +97,8 @@ class LossCall {
 BuiltLoss build_loss(const v1::LossSpec& spec, const DefinitionLimits& limits, const std::string& path) {
   if (spec.has_graph())
     fail_with(absl::StatusCode::kUnimplemented, path, ".graph: a loss as a graph is not served by this version");
-  std::vector<std::string> own;
-  const AttributeMap attributes = to_attributes(spec.attributes(), limits, path, own);
+  Faults faults;
+  const AttributeMap attributes = to_attributes(spec.attributes(), limits, path, faults);
   const ModuleDef& def = [&]() -> const ModuleDef& {
     try {
       return require_module(spec.type(), ModuleKind::kLoss);
@@ -106,11 +106,10 @@ BuiltLoss build_loss(const v1::LossSpec& spec, const DefinitionLimits& limits, c
       throw error.within(path);
     }
   }();
-  std::shared_ptr<Module> module = own.empty() ? def.make(attributes, own) : nullptr;
-  if (!own.empty()) {
-    for (std::string& fault : own) fault = str_cat(path, ": ", def.name, ": ", fault);
-    throw_faults(own);
-  }
+  std::vector<std::string> own;
+  std::shared_ptr<Module> module = faults.empty() ? def.make(attributes, own) : nullptr;
+  faults.add_all(str_cat(path, ": ", def.name, ": "), own);
+  faults.throw_if_any();
   return {std::static_pointer_cast<LossModule>(module), spec.output()};
 }
 

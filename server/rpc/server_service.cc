@@ -6,6 +6,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "server/model/definition.h"
 #include "server/observe/version.h"
+#include "server/rpc/fixed_limits.h"
 #include "tapewire/v1/server_service.pb.h"
 
 namespace tapewire::rpc {
@@ -16,6 +17,7 @@ v1::GetServerInfoResponse server_info(const Backend& backend) {
   const ServerFacts& facts = backend.facts;
   info.set_version(std::string(build_info().version));
   info.mutable_features()->Assign(facts.features.begin(), facts.features.end());
+  for (const FixedLimit& limit : fixed_limits()) (*info.mutable_limits())[std::string(limit.name)] = limit.value;
   for (const auto& [flag, value] : facts.limits) (*info.mutable_limits())[flag] = value;
   *info.mutable_start_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
       std::chrono::duration_cast<std::chrono::nanoseconds>(facts.start_time.time_since_epoch()).count());

@@ -7,7 +7,8 @@
 
 namespace tapewire::rpc {
 
-/// RESOURCE_EXHAUSTED for one too large, INVALID_ARGUMENT with the place and the reason for one that does not parse.
+/// RESOURCE_EXHAUSTED for one too large, INVALID_ARGUMENT with the place and the reason for one that is malformed or
+/// beyond the contract's limits; that is found before anything is parsed (check_wire).
 absl::Status parse_message(grpc::ByteBuffer& bytes, google::protobuf::Message& message, const WireLimits& limits);
 
 /// RESOURCE_EXHAUSTED for an answer over the limit, that names the calls which stream.

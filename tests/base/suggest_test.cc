@@ -1,6 +1,10 @@
 #include "core/base/suggest.h"
 
+#include <algorithm>
 #include <array>
+#include <random>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -25,6 +29,53 @@ TEST(SuggestTest, FindsNothingFarAway) {
 TEST(SuggestTest, WordsTheSuggestion) {
   EXPECT_EQ(did_you_mean("kernal_size", kNames), "; did you mean 'kernel_size'?");
   EXPECT_EQ(did_you_mean("momentum", kNames), "");
+}
+
+// As nearest_name, by the whole table of distances.
+std::string_view nearest_by_table(std::string_view name, std::span<const std::string_view> candidates) {
+  const auto distance = [](std::string_view a, std::string_view b) {
+    std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+    for (size_t i = 0; i <= a.size(); ++i) {
+      for (size_t j = 0; j <= b.size(); ++j) {
+        if (i == 0 || j == 0) {
+          d[i][j] = i + j;
+          continue;
+        }
+        d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u)});
+        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+          d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+        }
+      }
+    }
+    return d[a.size()][b.size()];
+  };
+  std::string_view best;
+  size_t least = std::max<size_t>(1, name.size() / 3) + 1;
+  for (const std::string_view candidate : candidates) {
+    if (distance(name, candidate) >= least) continue;
+    least = distance(name, candidate);
+    best = candidate;
+  }
+  return best;
+}
+
+TEST(SuggestTest, LooksNoFurtherThanItMust) {
+  std::mt19937 random(1);  // NOLINT: the same names each time
+  const auto word = [&] {
+    std::string out(1 + random() % 12, 'a');
+    for (char& c : out) c = static_cast<char>('a' + random() % 3);
+    return out;
+  };
+  int found = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const std::string name = word();
+    const std::array<std::string, 3> words{word(), word(), word()};
+    const std::array<std::string_view, 3> candidates{words[0], words[1], words[2]};
+    const std::string_view nearest = nearest_name(name, candidates);
+    EXPECT_EQ(nearest, nearest_by_table(name, candidates)) << name;
+    found += !nearest.empty();
+  }
+  EXPECT_GT(found, 500);
 }
 
 TEST(QuotedTest, EscapesAndCutsWhatCameFromOutside) {

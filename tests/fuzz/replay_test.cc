@@ -1,4 +1,4 @@
-// Runs each fuzz target on its corpus, without a fuzzer. A target that finds a fault traps.
+// Runs a fuzz target on its corpus, without a fuzzer. A target that finds a fault traps.
 
 #include <cstdint>
 #include <filesystem>
@@ -13,16 +13,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);  // NOL
 namespace tapewire {
 namespace {
 
-TEST(Replay, SafetensorsHeaders) {
+TEST(Replay, Corpus) {
   size_t count = 0;
-  for (const auto& file : std::filesystem::directory_iterator(TAPEWIRE_CORPUS_DIR "/safetensors_header")) {
+  for (const auto& file : std::filesystem::directory_iterator(TAPEWIRE_CORPUS_DIR)) {
     SCOPED_TRACE(file.path().filename());
     std::ifstream stream(file.path(), std::ios::binary);
     const std::string content{std::istreambuf_iterator<char>(stream), {}};
     EXPECT_EQ(LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(content.data()), content.size()), 0);
     ++count;
   }
-  EXPECT_GT(count, 20u);
+  EXPECT_GE(count, 20u);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "tests/server/model/model_fixture.h"
 
@@ -269,6 +270,106 @@ TEST(BuildTest, ParameterGroupsAreGlobs) {
   EXPECT_EQ(parts.optimizer->learning_rate(1), 0.5);
   spec.mutable_optimizer()->mutable_groups(0)->add_parameters("fc9.*");
   EXPECT_THAT(error_of(spec), HasSubstr("optimizer.groups[0]: 'fc9.*' matches no parameter"));
+}
+
+// A Graph of one input whose calls the test adds.
+v1::ModelSpec graph() {
+  v1::ModelSpec spec = lone("Graph");
+  spec.mutable_modules(0)->mutable_forward()->add_inputs()->set_name("x");
+  spec.mutable_modules(0)->mutable_forward()->add_outputs("x");
+  return spec;
+}
+
+TEST(BuildTest, FaultsAreBoundedInNumberAndBytes) {
+  v1::ModelSpec spec = graph();
+  v1::ModuleSpec* child = add(spec, std::string(1000, 'p'), "Graph");
+  *child->mutable_forward() = spec.modules(0).forward();
+  for (int i = 0; i < 50'000; ++i) child->mutable_forward()->add_calls();
+  const std::string message = error_of(spec);
+  EXPECT_THAT(message, testing::StartsWith("at least 100 faults:\n"));
+  EXPECT_THAT(message, testing::EndsWith("\n  and 50 more"));
+  EXPECT_LT(message.size(), 20'000u);
+}
+
+TEST(BuildTest, ALongTextIsNotRepeatedInItsFault) {
+  v1::ModelSpec spec = lone("Linear");
+  auto& attributes = *spec.mutable_modules(0)->mutable_attributes();
+  attributes["in_features"].mutable_ints()->mutable_values()->Resize(60'000, 1234567);
+  attributes["out_features"].set_string_value(std::string(1 << 20, 'o'));
+  EXPECT_LT(error_of(spec).size(), 3000u);
+}
+
+TEST(BuildTest, UnknownNamesByTheThousandGetAFewSuggestions) {
+  v1::ModelSpec spec = graph();
+  v1::Graph& forward = *spec.mutable_modules(0)->mutable_forward();
+  for (const char* prefix : {"name", "nmae"}) {
+    for (int i = 0; i < 20'000; ++i) {
+      v1::Call& call = *forward.add_calls();
+      call.set_op("relu");
+      call.add_args()->set_ref(forward.calls_size() <= 20'000 ? "x" : std::string(prefix) + std::to_string(i));
+      call.add_results((forward.calls_size() <= 20'000 ? "name" : "other") + std::to_string(i));
+    }
+  }
+  const std::string message = error_of(spec);
+  EXPECT_THAT(message, HasSubstr("forward.calls[20000].args[0]: unknown name 'nmae0'; did you mean 'name0'?"));
+  EXPECT_THAT(message, HasSubstr("forward.calls[20030].args[0]: unknown name 'nmae30'\n"));
+}
+
+TEST(BuildTest, AGraphCallsItsChildrenAndNeverItself) {
+  v1::ModelSpec spec = graph();
+  add(spec, "a", "Sequential");
+  add(spec, "a.b", "ReLU");
+  v1::Call& call = *spec.mutable_modules(0)->mutable_forward()->add_calls();
+  call.set_module("a.b");
+  call.add_args()->set_ref("x");
+  EXPECT_NE(build_model(spec, {}).root, nullptr);
+  call.set_module("a.c");
+  EXPECT_THAT(error_of(spec), HasSubstr("forward.calls[0]: unknown module 'a.c'"));
+  call.set_module("");
+  EXPECT_THAT(error_of(spec), HasSubstr("forward.calls[0]: unknown module ''"));
+}
+
+TEST(BuildTest, PathsThatSameAsRepeatAreBoundedInBytes) {
+  v1::ModelSpec spec = lone("Sequential");
+  add(spec, "a", "Sequential");
+  add(spec, "a." + std::string(600, 'b'), "ReLU");
+  spec.add_modules()->set_path(std::string(600, 'c'));
+  spec.mutable_modules(3)->set_same_as("a");
+  EXPECT_THAT(error_of(spec), HasSubstr("a path has more than 1024 bytes"));
+}
+
+TEST(BuildTest, ACancelledBuildStops) {
+  CancelToken token;
+  token.cancel();
+  const CancelScope scope(&token);
+  try {
+    build_model(spec_of(kSimpleNet), {});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), absl::StatusCode::kCancelled);
+  }
+}
+
+TEST(BuildTest, NamesOfPortsAreGivenOnce) {
+  v1::ModelSpec spec = spec_of(kSimpleNet);
+  for (const char* name : {"x", "y", "x", ""}) spec.add_inputs()->set_name(name);
+  EXPECT_THAT(error_of(spec), HasSubstr("inputs[2]: name 'x' is given twice"));
+}
+
+TEST(BuildTest, ManyParameterGroupsOfNamesAreFound) {
+  v1::ModelSpec spec = graph();
+  for (int i = 0; i < 2000; ++i) {
+    v1::ParameterSpec& p = *spec.mutable_modules(0)->add_parameters();
+    p.set_name("p" + std::to_string(i));
+    p.add_shape(1);
+    spec.mutable_optimizer()->add_groups()->add_parameters(p.name());
+  }
+  spec.mutable_optimizer()->set_type("SGD");
+  (*spec.mutable_optimizer()->mutable_attributes())["lr"].set_double_value(0.1);
+  EXPECT_EQ(build_model(spec, {}).optimizer->group_count(), 2000u);
+  spec.mutable_optimizer()->mutable_groups(1999)->add_parameters("p7");
+  EXPECT_THAT(error_of(spec),
+              HasSubstr("optimizer.groups[1999]: parameter 'p7' appears in more than one parameter group"));
 }
 
 }  // namespace
