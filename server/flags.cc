@@ -70,8 +70,16 @@ ABSL_FLAG(int64_t, max_tapes, 64, "tapes of a model that are kept at a time");
 ABSL_FLAG(int64_t, tape_lease_seconds, 600,
           "seconds that a tape is kept after its last use, unless the client asks otherwise");
 ABSL_FLAG(int64_t, max_hooks, 1000, "hooks of a model at a time");
+ABSL_FLAG(
+    absl::Duration, drain_delay, absl::ZeroDuration(),
+    "time between SIGTERM or SIGINT, when /readyz and health checks say that no more should come, and the refusal "
+    "of calls; a second signal ends it");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
-          "time that running calls get to end after SIGTERM or SIGINT; what is left is then cancelled");
+          "time that running calls get to end once calls are refused; what is left is then cancelled");
+ABSL_FLAG(absl::Duration, slow_call_threshold, absl::Seconds(5),
+          "calls of one request and one answer that take so long are logged at info");
+ABSL_FLAG(bool, metrics_per_model, true,
+          "whether /metrics has series of each model; false: totals over all models, without what has no total");
 ABSL_FLAG(std::string, log_level, "info", "least severe lines that are logged: debug, info, warning, error or off");
 ABSL_FLAG(std::string, log_format, "text", "text (key=value) or json (one object a line), to standard error");
 
@@ -119,6 +127,11 @@ class Check {
     faults_.push_back(str_cat("--", flag, ": ", to_std(parsed.status().message())));
     return {};
   }
+  std::chrono::milliseconds up_to_a_day(std::string_view flag, absl::Duration value) {
+    if (value >= absl::ZeroDuration() && value <= absl::Hours(24)) return absl::ToChronoMilliseconds(value);
+    faults_.push_back(str_cat("--", flag, ": expects 0s to 24h, got ", absl::FormatDuration(value)));
+    return {};
+  }
   void add(std::string fault) { faults_.push_back(std::move(fault)); }
 
   void exit_if_any() const {
@@ -158,13 +171,10 @@ ServerOptions read_flags(Check& check) {
   options.tape_lease_seconds =
       check.at_least("tape_lease_seconds", absl::GetFlag(FLAGS_tape_lease_seconds), int64_t{1});
   options.max_hooks = check.at_least("max_hooks", absl::GetFlag(FLAGS_max_hooks), int64_t{0});
-  const absl::Duration drain = absl::GetFlag(FLAGS_drain_timeout);
-  constexpr int kLongestDrainHours = 24;
-  if (drain < absl::ZeroDuration() || drain > absl::Hours(kLongestDrainHours)) {
-    check.add(str_cat("--drain_timeout: expects 0s to ", kLongestDrainHours, "h, got ", absl::FormatDuration(drain)));
-  } else {
-    options.drain_timeout = absl::ToChronoMilliseconds(drain);
-  }
+  options.drain_delay = check.up_to_a_day("drain_delay", absl::GetFlag(FLAGS_drain_delay));
+  options.drain_timeout = check.up_to_a_day("drain_timeout", absl::GetFlag(FLAGS_drain_timeout));
+  options.slow_call_threshold = check.up_to_a_day("slow_call_threshold", absl::GetFlag(FLAGS_slow_call_threshold));
+  options.metrics_per_model = absl::GetFlag(FLAGS_metrics_per_model);
   if (const std::string level = absl::GetFlag(FLAGS_log_level); !parse_log_level(level, options.log_level)) {
     check.add(str_cat("--log_level: expects debug, info, warning, error or off, got ", quoted(level)));
   }

@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "server/observe/http_server.h"
+#include "server/observe/listener.h"
 #include "server/observe/log.h"
 
 namespace tapewire {
@@ -23,7 +23,10 @@ struct ServerOptions {
   int64_t max_tapes = 0;
   int64_t tape_lease_seconds = 0;
   int64_t max_hooks = 0;
+  std::chrono::milliseconds drain_delay{0};
   std::chrono::milliseconds drain_timeout{0};
+  std::chrono::milliseconds slow_call_threshold{0};
+  bool metrics_per_model = true;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
 

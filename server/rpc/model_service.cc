@@ -46,11 +46,14 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
         const ChangeId id = decode_call_id(request.call_id());
         backend_.models.pool().submit(
             {.cancel = call->cancel()},
-            [this, request = std::move(request), id] {
+            [this, call, request = std::move(request), id] {
+              call->note("model", request.name());
               const auto model = backend_.models.create(
                   request.name(), request.spec(), static_cast<uint64_t>(request.seed()), request.validate_only(), id);
               v1::CreateModelResponse out;
               *out.mutable_model() = encode_model(*model, false);  // the client has the definition
+              call->note("parameters", out.model().parameter_count());
+              if (!request.validate_only()) call->announce("model created");
               return out;
             },
             answer);
@@ -81,7 +84,9 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
         answer(std::move(out));
       });
   unary<v1::DeleteModelRequest, v1::DeleteModelResponse>(
-      "DeleteModel", [this](const Context&, const auto& request, const auto& answer) {
+      "DeleteModel", [this](const Context& call, const auto& request, const auto& answer) {
+        call->note("model", request.name());
+        call->announce("model deleted");
         backend_.models.remove(request.name(), decode_call_id(request.call_id()),
                                [answer] { answer(v1::DeleteModelResponse()); });
       });

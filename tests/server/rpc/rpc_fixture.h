@@ -57,7 +57,7 @@ class RpcTest : public testing::Test {
   }
 
   void start() {
-    std::vector<std::unique_ptr<grpc::Service>> services;
+    std::vector<std::unique_ptr<RawService>> services;
     services.push_back(std::move(autograd_owner_));
     services.push_back(std::move(hooks_owner_));
     auto server = RpcServer::start({"127.0.0.1", 0}, environment_, std::move(services));
