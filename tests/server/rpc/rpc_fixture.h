@@ -112,7 +112,8 @@ class RpcTest : public testing::Test {
   }
 
   Metrics metrics_{BuildInfo{"test", "none"}};
-  Logger logger_{LogFormat::kText, LogLevel::kOff};
+  std::ostringstream log_;  // of the calls that have ended
+  Logger logger_{LogFormat::kText, LogLevel::kInfo, &log_};
   CallGate gate_;
   Environment environment_{metrics_, logger_, gate_, {.max_message_bytes = kMaxMessage}};
   std::unique_ptr<TestService> autograd_owner_ =
