@@ -17,7 +17,7 @@ if(TAPEWIRE_BENCH)
 endif()
 
 # oneDNN is found where it is used, in core/kernels: its package's CMake configuration wants OpenCL's headers.
-# CivetWeb's package has none.
-find_library(CIVETWEB_LIBRARY civetweb REQUIRED)
-add_library(civetweb INTERFACE)
-target_link_libraries(civetweb INTERFACE "${CIVETWEB_LIBRARY}")
+# libmicrohttpd's package has none.
+find_library(MICROHTTPD_LIBRARY microhttpd REQUIRED)
+add_library(microhttpd INTERFACE)
+target_link_libraries(microhttpd INTERFACE "${MICROHTTPD_LIBRARY}")

@@ -79,8 +79,16 @@ ABSL_FLAG(Bytes, watch_memory, Bytes{},
           "bytes that events of all watchers may hold; 0: an eighth of --tensor_memory_limit, at most 256MiB");
 ABSL_FLAG(Bytes, watch_bytes_per_second, Bytes{int64_t{128} << 20},
           "bytes of large events that are sent in a second to all watchers together; 0: no bound");
+ABSL_FLAG(
+    absl::Duration, drain_delay, absl::ZeroDuration(),
+    "time between SIGTERM or SIGINT, when /readyz and health checks say that no more should come, and the refusal "
+    "of calls; a second signal ends it");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
-          "time that running calls get to end after SIGTERM or SIGINT; what is left is then cancelled");
+          "time that running calls get to end once calls are refused; what is left is then cancelled");
+ABSL_FLAG(absl::Duration, slow_call_threshold, absl::Seconds(5),
+          "calls of one request and one answer that take so long are logged at info");
+ABSL_FLAG(bool, metrics_per_model, true,
+          "whether /metrics has series of each model; false: totals over all models, without what has no total");
 ABSL_FLAG(std::string, log_level, "info", "least severe lines that are logged: debug, info, warning, error or off");
 ABSL_FLAG(std::string, log_format, "text", "text (key=value) or json (one object a line), to standard error");
 
@@ -126,6 +134,11 @@ class Check {
     absl::StatusOr<HostPort> parsed = parse_host_port(text);
     if (parsed.ok()) return *std::move(parsed);
     faults_.push_back(str_cat("--", flag, ": ", to_std(parsed.status().message())));
+    return {};
+  }
+  std::chrono::milliseconds up_to_a_day(std::string_view flag, absl::Duration value) {
+    if (value >= absl::ZeroDuration() && value <= absl::Hours(24)) return absl::ToChronoMilliseconds(value);
+    faults_.push_back(str_cat("--", flag, ": expects 0s to 24h, got ", absl::FormatDuration(value)));
     return {};
   }
   void add(std::string fault) { faults_.push_back(std::move(fault)); }
@@ -179,13 +192,10 @@ ServerOptions read_flags(Check& check) {
     options.watch.memory_bytes = std::min(options.tensor_memory_limit / 8, int64_t{256} << 20);
   }
   options.watch.bytes_per_second = absl::GetFlag(FLAGS_watch_bytes_per_second).count;
-  const absl::Duration drain = absl::GetFlag(FLAGS_drain_timeout);
-  constexpr int kLongestDrainHours = 24;
-  if (drain < absl::ZeroDuration() || drain > absl::Hours(kLongestDrainHours)) {
-    check.add(str_cat("--drain_timeout: expects 0s to ", kLongestDrainHours, "h, got ", absl::FormatDuration(drain)));
-  } else {
-    options.drain_timeout = absl::ToChronoMilliseconds(drain);
-  }
+  options.drain_delay = check.up_to_a_day("drain_delay", absl::GetFlag(FLAGS_drain_delay));
+  options.drain_timeout = check.up_to_a_day("drain_timeout", absl::GetFlag(FLAGS_drain_timeout));
+  options.slow_call_threshold = check.up_to_a_day("slow_call_threshold", absl::GetFlag(FLAGS_slow_call_threshold));
+  options.metrics_per_model = absl::GetFlag(FLAGS_metrics_per_model);
   if (const std::string level = absl::GetFlag(FLAGS_log_level); !parse_log_level(level, options.log_level)) {
     check.add(str_cat("--log_level: expects debug, info, warning, error or off, got ", quoted(level)));
   }

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "server/hook/hook_limits.h"
-#include "server/observe/http_server.h"
+#include "server/observe/listener.h"
 #include "server/observe/log.h"
 
 namespace tapewire {
@@ -26,7 +26,10 @@ struct ServerOptions {
   int64_t max_hooks = 0;
   std::chrono::seconds max_call{0};
   HookLimits watch;
+  std::chrono::milliseconds drain_delay{0};
   std::chrono::milliseconds drain_timeout{0};
+  std::chrono::milliseconds slow_call_threshold{0};
+  bool metrics_per_model = true;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
 

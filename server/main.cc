@@ -1,22 +1,29 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <iostream>
+#include <limits>
 
 #include "core/tensor/allocator.h"
 #include "server/flags.h"
 #include "server/model/model_registry.h"
 #include "server/observe/host.h"
+#include "server/observe/http_server.h"
 #include "server/observe/metrics.h"
 #include "server/rpc/backend.h"
 #include "server/rpc/rpc_server.h"
 
 namespace tapewire {
 namespace {
+
+constexpr int kMaxHttpConnections = 1000;
 
 // Messages of a megabyte come and go: without this each would be mapped, faulted in and unmapped again.
 void keep_freed_memory() {
@@ -32,25 +39,53 @@ sigset_t stop_signals() {
   return signals;
 }
 
-// Until the next of the signals; the one after it ends the process at once, also where it is a container's first.
+// Until the next of the signals.
 int wait_for_stop() {
   const sigset_t signals = stop_signals();
   int signal = 0;
   while (sigwait(&signals, &signal) != 0) {
   }
+  return signal;
+}
+
+// Until the next of the signals, or until `delay` has passed.
+void wait_for_stop(std::chrono::milliseconds delay) {
+  const sigset_t signals = stop_signals();
+  const auto until = std::chrono::steady_clock::now() + delay;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::nanoseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return;
+    const timespec wait{.tv_sec = left.count() / 1'000'000'000, .tv_nsec = left.count() % 1'000'000'000};
+    if (sigtimedwait(&signals, nullptr, &wait) > 0) return;
+  }
+}
+
+// From now on a signal ends the process at once, also where it is a container's first.
+void stop_at_once_on_signal() {
+  const sigset_t signals = stop_signals();
   struct sigaction at_once{};
   at_once.sa_handler = [](int) { _exit(1); };
   sigaction(SIGTERM, &at_once, nullptr);
   sigaction(SIGINT, &at_once, nullptr);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
-  return signal;
+}
+
+// Connections are descriptors: as many as the system allows. The least that it does allow.
+int raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<int>::max()));
 }
 
 int serve(const ServerOptions& options, Logger& logger) {
   rpc::route_library_logs(logger);
   tensor_allocator().set_limit(options.tensor_memory_limit, "--tensor_memory_limit");
 
-  Metrics metrics(build_info());
+  const int descriptors = raise_descriptor_limit();
+  Metrics metrics(build_info(), {.per_model = options.metrics_per_model});
   std::atomic<bool> ready{false};
   ComputePool pool({.permits = options.compute_threads, .max_call = options.max_call});
   ModelRegistry models({.model = {.definition = {.max_tensor_bytes = options.max_tensor_bytes},
@@ -66,13 +101,15 @@ int serve(const ServerOptions& options, Logger& logger) {
       HttpServer::start({.address = options.http_address,
                          .metrics = [&metrics] { return metrics.text(); },
                          .ready = [&ready] { return ready.load(); },
-                         .log = [&logger](std::string_view message) { logger.debug("http", {{"message", message}}); }});
+                         .log = [&logger](std::string_view message) { logger.debug("http", {{"message", message}}); },
+                         .max_connections = std::clamp(descriptors / 8, 1, kMaxHttpConnections)});
   if (!http.ok()) {
     logger.error("cannot serve HTTP", {{"why", to_std(http.status().message())}});
     return 1;
   }
   rpc::CallGate gate;
-  const rpc::Environment environment{metrics, logger, gate, {.max_message_bytes = options.max_message_bytes}};
+  const rpc::Environment environment{
+      metrics, logger, gate, {.max_message_bytes = options.max_message_bytes}, options.slow_call_threshold};
   const rpc::Backend backend{.models = models,
                              .tensors = {.max_tensor_bytes = options.max_tensor_bytes},
                              .max_answer_bytes = options.max_message_bytes,
@@ -99,8 +136,12 @@ int serve(const ServerOptions& options, Logger& logger) {
 
   const int signal = wait_for_stop();
   ready = false;
-  logger.info("draining",
-              {{"signal", signal}, {"timeout_seconds", static_cast<double>(options.drain_timeout.count()) / 1000}});
+  (*grpc)->announce_drain();
+  logger.info("draining", {{"signal", signal},
+                           {"delay_seconds", static_cast<double>(options.drain_delay.count()) / 1000},
+                           {"timeout_seconds", static_cast<double>(options.drain_timeout.count()) / 1000}});
+  wait_for_stop(options.drain_delay);
+  stop_at_once_on_signal();
   const bool complete = (*grpc)->drain(CancelToken::Clock::now() + options.drain_timeout);
   logger.info("stopped", {{"calls_cut_off", !complete}});
   return 0;

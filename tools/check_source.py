@@ -18,7 +18,7 @@ GRPC_ROOMS = ("rpc", "secure")
 
 PROTOBUF = re.compile(r"google/protobuf/|tapewire/v1/|inference/|.*\.pb\.h$")
 GRPC = re.compile(r"grpc(pp)?/|.*\.grpc\.pb\.h$")
-ENGINE_FOREIGN = re.compile(r"prometheus/|civetweb|CivetServer|spdlog/|CLI/")
+ENGINE_FOREIGN = re.compile(r"prometheus/|microhttpd|spdlog/|CLI/")
 NUMERIC = re.compile(r"Eigen/|unsupported/Eigen/|dnnl|oneapi/")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

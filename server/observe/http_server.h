@@ -1,40 +1,33 @@
 #pragma once
 
-#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "absl/status/statusor.h"
-
-struct mg_connection;
-struct mg_context;
+#include "server/observe/listener.h"
 
 namespace tapewire {
 
-/// A HOST:PORT as flags give it; an IPv6 host stands in brackets.
-struct HostPort {
-  std::string host;
-  int port = 0;
-};
-/// INVALID_ARGUMENT says what is wrong with `text`.
-absl::StatusOr<HostPort> parse_host_port(const std::string& text);
-std::string to_string(const HostPort& address);
-/// Why the address cannot be listened on ("address already in use"), which servers' libraries do not tell; nothing if
-/// it can.
-std::optional<std::string> listen_fault(const HostPort& address);
-
 /// Serves GET and HEAD of /metrics, /healthz (200 while the process lives) and /readyz (503 unless ready) until
 /// destroyed.
+///
+/// One thread serves all connections, another makes the text of /metrics, so that a probe waits for nobody. A
+/// connection on which no answer was completed for `connection_timeout` is closed: one that is idle, that sends its
+/// request or reads its answer too slowly. Where `max_connections` are open, or the process has no descriptor left, a
+/// new one takes the place of the one that has gone without a completed answer for the longest.
 class HttpServer {
  public:
   struct Options {
     HostPort address;                      // port 0: any free one
-    std::function<std::string()> metrics;  // the body of /metrics
+    std::function<std::string()> metrics;  // the body of /metrics; called by one thread
     std::function<bool()> ready;
     std::function<void(std::string_view)> log = nullptr;  // hears of faults; from any thread
+    int max_connections = 1000;
+    std::chrono::milliseconds connection_timeout = std::chrono::seconds(60);
   };
 
   /// Listens, or says why not.
@@ -44,17 +37,14 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   /// With the port that was bound.
-  const HostPort& address() const { return options_.address; }
+  const HostPort& address() const;
 
  private:
-  explicit HttpServer(Options options) : options_(std::move(options)) {}
-  static int handle(mg_connection* connection);
-  static int note(const mg_connection* connection, const char* message);
-  int respond(mg_connection* connection) const;
+  class Loop;
+  explicit HttpServer(std::unique_ptr<Loop> loop);
 
-  Options options_;
-  std::atomic<mg_context*> context_{nullptr};
-  std::string last_message_;  // of the start
+  std::unique_ptr<Loop> loop_;
+  std::thread thread_;
 };
 
 }  // namespace tapewire

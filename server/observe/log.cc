@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "nlohmann/json.hpp"
 #include "spdlog/logger.h"
@@ -82,7 +83,7 @@ Logger::Logger(LogFormat format, LogLevel level, std::ostream* stream)
     : format_(format), level_(level), sink_(std::make_unique<Sink>(format, stream)) {}
 Logger::~Logger() = default;
 
-void Logger::log(LogLevel level, std::string_view event, Fields fields) {
+void Logger::log(LogLevel level, std::string_view event, std::span<const LogField> fields) {
   if (!enabled(level)) return;
   const bool json = format_ == LogFormat::kJson;
   std::string line;
@@ -101,6 +102,29 @@ void Logger::log(LogLevel level, std::string_view event, Fields fields) {
     line.append(to_text(field.value, json));
   }
   sink_->logger.log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+}
+
+void Logger::log_limited(LogLevel level, std::string_view event, std::string_view reason,
+                         std::span<const LogField> fields) {
+  if (!enabled(level)) return;
+  int64_t suppressed = 0;
+  {
+    const auto now = std::chrono::steady_clock::now();
+    MutexLock lock(mutex_);
+    Allowance& allowance = allowances_[{std::string(event), std::string(reason)}];
+    const std::chrono::duration<double> since = now - std::exchange(allowance.at, now);
+    allowance.lines = std::min<double>(kBurst, allowance.lines + since.count());
+    if (allowance.lines < 1) {
+      ++allowance.suppressed;
+      return;
+    }
+    allowance.lines -= 1;
+    suppressed = std::exchange(allowance.suppressed, 0);
+  }
+  if (suppressed == 0) return log(level, event, fields);
+  std::vector<LogField> more(fields.begin(), fields.end());
+  more.emplace_back("suppressed", suppressed);
+  log(level, event, more);
 }
 
 }  // namespace tapewire

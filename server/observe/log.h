@@ -1,12 +1,18 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
+#include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
+
+#include "core/base/mutex.h"
 
 namespace tapewire {
 
@@ -50,15 +56,30 @@ class Logger {
   void info(std::string_view event, Fields fields = {}) { log(LogLevel::kInfo, event, fields); }
   void warning(std::string_view event, Fields fields = {}) { log(LogLevel::kWarning, event, fields); }
   void error(std::string_view event, Fields fields = {}) { log(LogLevel::kError, event, fields); }
-  void log(LogLevel level, std::string_view event, Fields fields);
+  void log(LogLevel level, std::string_view event, Fields fields) {
+    log(level, event, std::span<const LogField>(fields.begin(), fields.size()));
+  }
+  void log(LogLevel level, std::string_view event, std::span<const LogField> fields) TW_EXCLUDES(mutex_);
+  /// For what clients can cause as often as they like: of an event and a reason, kBurst lines at once and then one a
+  /// second are written; the next line that is tells how many were not ("suppressed"). Both are of a few values.
+  void log_limited(LogLevel level, std::string_view event, std::string_view reason, std::span<const LogField> fields)
+      TW_EXCLUDES(mutex_);
+  static constexpr int kBurst = 100;
   bool enabled(LogLevel level) const { return level >= level_ && level != LogLevel::kOff; }
 
  private:
   struct Sink;
+  struct Allowance {
+    double lines = kBurst;
+    std::chrono::steady_clock::time_point at;  // when it was so
+    int64_t suppressed = 0;
+  };
 
   const LogFormat format_;
   const LogLevel level_;
   std::unique_ptr<Sink> sink_;
+  Mutex mutex_;
+  std::map<std::pair<std::string, std::string>, Allowance> allowances_ TW_GUARDED_BY(mutex_);
 };
 
 }  // namespace tapewire

@@ -44,8 +44,9 @@ void MethodMetrics::end(absl::StatusCode code, double seconds) {
   in_flight_.Decrement();
 }
 
-Metrics::Metrics(const BuildInfo& build)
-    : rpc_durations_(prometheus::BuildHistogram()
+Metrics::Metrics(const BuildInfo& build, MetricsOptions options)
+    : options_(options),
+      rpc_durations_(prometheus::BuildHistogram()
                          .Name("tapewire_rpc_duration_seconds")
                          .Help("Time from a call's arrival to its answer")
                          .Register(registry_)),
@@ -68,7 +69,8 @@ Metrics::Metrics(const BuildInfo& build)
 Metrics::~Metrics() = default;
 
 std::shared_ptr<ModelMetrics> Metrics::add_model(const std::string& name) {
-  auto model = std::make_shared<ModelMetrics>(name);
+  auto model =
+      options_.per_model ? std::make_shared<ModelMetrics>(name) : std::make_shared<ModelMetrics>(name, totals_);
   MutexLock lock(mutex_);
   models_.push_back(model);
   return model;
@@ -105,7 +107,7 @@ std::string Metrics::text() const {
     MutexLock lock(mutex_);
     models = models_;
   }
-  append(ModelMetrics::collect(models));
+  append(options_.per_model ? ModelMetrics::collect(models) : ModelMetrics::collect_totals(*totals_, models));
   append({{"tapewire_models", "Models", MetricType::Gauge, {gauge(static_cast<double>(models.size()), {})}}});
   append({collect_tensor_bytes()});
   append(collect_process_metrics());

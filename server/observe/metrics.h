@@ -33,10 +33,14 @@ class MethodMetrics {
   std::array<std::atomic<prometheus::Histogram*>, kCodes> by_code_{};
 };
 
+struct MetricsOptions {
+  bool per_model = true;  // series of each model; false: their totals
+};
+
 /// All that /metrics shows. Thread-safe; one for a server.
 class Metrics {
  public:
-  explicit Metrics(const BuildInfo& build);
+  explicit Metrics(const BuildInfo& build, MetricsOptions options = {});
   ~Metrics();
 
   /// The series of a model that begins. They are shown until remove_model; tapewire_models counts them.
@@ -50,10 +54,13 @@ class Metrics {
   /// Counts a refused call: `reason` is a limit's flag ("max_queue"), "draining" or "other".
   void add_rejected(const std::string& reason);
 
-  /// In Prometheus' text format, version 0.0.4.
+  /// In Prometheus' text format, version 0.0.4: the only one that is served, whatever a scraper would rather have.
   std::string text() const TW_EXCLUDES(mutex_);
 
  private:
+  const MetricsOptions options_;
+  const std::shared_ptr<ModelCounts> totals_ =
+      std::make_shared<ModelCounts>();  // of all models, where it is these that are shown
   prometheus::Registry registry_;
   prometheus::Family<prometheus::Histogram>& rpc_durations_;
   prometheus::Family<prometheus::Gauge>& rpc_in_flight_;

@@ -8,25 +8,44 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
 
 constexpr std::array kPhases{"forward", "backward", "step", "infer", "evaluate"};
 constexpr std::array kNonFinites{"loss", "gradient"};
 constexpr std::array kHookDrops{"buffer_full", "block_timeout", "stream_lost", "memory", "too_large"};
 
-void add(MetricFamily& family, ClientMetric metric, std::vector<ClientMetric::Label> labels) {
+Labels with(Labels labels, const char* name, const char* value) {
+  labels.push_back({name, value});
+  return labels;
+}
+
+void add(MetricFamily& family, ClientMetric metric, Labels labels) {
   metric.label = std::move(labels);
   family.metric.push_back(std::move(metric));
 }
 
-ClientMetric gauge(double value) {
+void add_gauge(MetricFamily& family, double value, Labels labels) {
   ClientMetric metric;
   metric.gauge.value = value;
-  return metric;
+  add(family, std::move(metric), std::move(labels));
 }
 
-}  // namespace
+void add_if_observed(MetricFamily& family, const prometheus::Histogram& histogram, Labels labels) {
+  ClientMetric metric = histogram.Collect();
+  if (metric.histogram.sample_count > 0) add(family, std::move(metric), std::move(labels));
+}
 
-std::vector<MetricFamily> ModelMetrics::collect(std::span<const std::shared_ptr<ModelMetrics>> models) {
+template <size_t N>
+void add_if_counted(MetricFamily& family, const std::array<prometheus::Counter, N>& counters,
+                    const std::array<const char*, N>& values, const char* label, const Labels& labels) {
+  for (size_t i = 0; i < N; ++i) {
+    ClientMetric metric = counters[i].Collect();
+    if (metric.counter.value > 0) add(family, std::move(metric), with(labels, label, values[i]));
+  }
+}
+
+// The families of models, with their series as they are added.
+struct Families {
   MetricFamily queue_wait{
       "tapewire_queue_wait_seconds", "Time that calls waited for their turn on the model", MetricType::Histogram, {}};
   MetricFamily queue_depth{
@@ -49,42 +68,67 @@ std::vector<MetricFamily> ModelMetrics::collect(std::span<const std::shared_ptr<
   MetricFamily hook_wait{
       "tapewire_hook_wait_seconds", "Time that computing waited for a hook's client", MetricType::Histogram, {}};
 
-  for (const std::shared_ptr<ModelMetrics>& m : models) {
-    const ClientMetric::Label name{"model", m->model_};
-    const auto add_optional = [&](MetricFamily& family, const OptionalGauge& value) {
-      if (const std::optional<double> known = value.value()) add(family, gauge(*known), {name});
-    };
-    const auto add_counters = [&](MetricFamily& family, const auto& counters, const auto& values, const char* label) {
-      for (size_t i = 0; i < counters.size(); ++i) add(family, counters[i].Collect(), {name, {label, values[i]}});
-    };
-    add(queue_wait, m->queue_wait_.Collect(), {name});
-    add(queue_depth, m->queue_depth_.Collect(), {name});
-    for (size_t i = 0; i < m->compute_.size(); ++i) {
-      ClientMetric phase = m->compute_[i].Collect();
-      if (phase.histogram.sample_count > 0) add(compute, std::move(phase), {name, {"phase", kPhases[i]}});
+  void add_counts(const ModelCounts& counts, const Labels& labels) {
+    add_if_observed(queue_wait, counts.queue_wait, labels);
+    for (size_t i = 0; i < counts.compute.size(); ++i) {
+      add_if_observed(compute, counts.compute[i], with(labels, "phase", kPhases[i]));
     }
-    add(steps, m->steps_.Collect(), {name});
-    add(samples, m->samples_.Collect(), {name});
-    add_optional(loss, m->loss_);
-    add_optional(grad_norm, m->grad_norm_);
-    add_optional(learning_rate, m->learning_rate_);
-    add(version, m->parameter_version_.Collect(), {name});
-    add_counters(nonfinite, m->nonfinite_, kNonFinites, "kind");
-    add(tapes, m->tapes_.Collect(), {name});
-    add(tape_bytes, m->tape_bytes_.Collect(), {name});
-    add(hooks, m->hooks_.Collect(), {name});
-    add(hook_events, m->hook_events_.Collect(), {name});
-    add_counters(hook_dropped, m->hook_dropped_, kHookDrops, "reason");
-    add(hook_wait, m->hook_wait_.Collect(), {name});
+    add(steps, counts.steps.Collect(), labels);
+    add(samples, counts.samples.Collect(), labels);
+    add_if_counted(nonfinite, counts.nonfinite, kNonFinites, "kind", labels);
+    add(hook_events, counts.hook_events.Collect(), labels);
+    add_if_counted(hook_dropped, counts.hook_dropped, kHookDrops, "reason", labels);
+    add_if_observed(hook_wait, counts.hook_wait, labels);
   }
 
-  std::vector<MetricFamily> families;
-  for (MetricFamily* family :
-       {&queue_wait, &queue_depth, &compute, &steps, &samples, &loss, &grad_norm, &learning_rate, &version, &nonfinite,
-        &tapes, &tape_bytes, &hooks, &hook_events, &hook_dropped, &hook_wait}) {
-    if (!family->metric.empty()) families.push_back(std::move(*family));
+  // Those with series.
+  std::vector<MetricFamily> take() {
+    std::vector<MetricFamily> families;
+    for (MetricFamily* family :
+         {&queue_wait, &queue_depth, &compute, &steps, &samples, &loss, &grad_norm, &learning_rate, &version,
+          &nonfinite, &tapes, &tape_bytes, &hooks, &hook_events, &hook_dropped, &hook_wait}) {
+      if (!family->metric.empty()) families.push_back(std::move(*family));
+    }
+    return families;
   }
-  return families;
+};
+
+}  // namespace
+
+std::vector<MetricFamily> ModelMetrics::collect(std::span<const std::shared_ptr<ModelMetrics>> models) {
+  Families families;
+  const auto add_if_set = [](MetricFamily& family, const OptionalGauge& value, const Labels& labels) {
+    if (const std::optional<double> known = value.value()) add_gauge(family, *known, labels);
+  };
+  for (const std::shared_ptr<ModelMetrics>& m : models) {
+    const Labels labels{{"model", m->model_}};
+    families.add_counts(*m->counts_, labels);
+    add_if_set(families.loss, m->loss_, labels);
+    add_if_set(families.grad_norm, m->grad_norm_, labels);
+    add_if_set(families.learning_rate, m->learning_rate_, labels);
+    add_gauge(families.version, m->parameter_version_.Value(), labels);
+    add_gauge(families.queue_depth, m->queue_depth_.Value(), labels);
+    add_gauge(families.tapes, m->tapes_.Value(), labels);
+    add_gauge(families.tape_bytes, m->tape_bytes_.Value(), labels);
+    add_gauge(families.hooks, m->hooks_.Value(), labels);
+  }
+  return families.take();
+}
+
+std::vector<MetricFamily> ModelMetrics::collect_totals(const ModelCounts& counts,
+                                                       std::span<const std::shared_ptr<ModelMetrics>> models) {
+  Families families;
+  families.add_counts(counts, {});
+  const auto add_sum = [&models](MetricFamily& family, prometheus::Gauge ModelMetrics::* gauge) {
+    double sum = 0;
+    for (const std::shared_ptr<ModelMetrics>& m : models) sum += ((*m).*gauge).Value();
+    add_gauge(family, sum, {});
+  };
+  add_sum(families.queue_depth, &ModelMetrics::queue_depth_);
+  add_sum(families.tapes, &ModelMetrics::tapes_);
+  add_sum(families.tape_bytes, &ModelMetrics::tape_bytes_);
+  add_sum(families.hooks, &ModelMetrics::hooks_);
+  return families.take();
 }
 
 }  // namespace tapewire

@@ -1,10 +1,18 @@
 #include "server/rpc/call.h"
 
+#include <variant>
+#include <vector>
+
+#include "core/base/strings.h"
 #include "server/model/rejection.h"
+#include "server/rpc/request_id.h"
 #include "server/rpc/status.h"
 
 namespace tapewire::rpc {
 namespace {
+
+// Of an error's text in the log.
+constexpr size_t kMaxLoggedMessage = 512;
 
 CancelToken::Clock::time_point steady_deadline(const grpc::CallbackServerContext& call) {
   const auto deadline = call.deadline();
@@ -16,7 +24,11 @@ CancelToken::Clock::time_point steady_deadline(const grpc::CallbackServerContext
 }  // namespace
 
 Context make_context(const MethodInfo& method, const grpc::CallbackServerContext& call) {
-  return std::make_shared<CallContext>(method.name, call.peer(), steady_deadline(call));
+  const auto& metadata = call.client_metadata();
+  const auto id = metadata.find(kRequestIdKey);
+  const std::string_view from_client =
+      id == metadata.end() ? std::string_view() : std::string_view(id->second.data(), id->second.size());
+  return std::make_shared<CallContext>(method.name, call.peer(), steady_deadline(call), request_id(from_client));
 }
 
 CallRecord::CallRecord(const Environment& environment, const MethodInfo& method, Context context)
@@ -39,18 +51,47 @@ grpc::Status CallRecord::close(absl::Status status) {
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begun_;
   method_.metrics->end(status.code(), seconds.count());
-  if (const std::string reason = rejection_reason(status); !reason.empty()) environment_.metrics.add_rejected(reason);
-  const bool ours = status.code() == absl::StatusCode::kInternal || status.code() == absl::StatusCode::kUnknown;
-  const LogLevel level = ours ? LogLevel::kError : LogLevel::kDebug;
-  if (environment_.logger.enabled(level)) {
-    environment_.logger.log(level, ours ? "call failed" : "call",
-                            {{"method", method_.name},
-                             {"peer", context_->peer()},
-                             {"code", absl::StatusCodeToString(status.code())},
-                             {"seconds", seconds.count()},
-                             {"message", to_std(status.message())}});
-  }
+  const std::string reason = rejection_reason(status);
+  if (!reason.empty()) environment_.metrics.add_rejected(reason);
+  log(status, reason, seconds.count());
   return to_grpc(status);
+}
+
+void CallRecord::log(const absl::Status& status, const std::string& rejection, double seconds) const {
+  LogLevel level = LogLevel::kDebug;
+  std::string_view event = "call";
+  if (status.code() == absl::StatusCode::kInternal || status.code() == absl::StatusCode::kUnknown) {
+    level = LogLevel::kError;
+    event = "call failed";
+  } else if (!rejection.empty()) {
+    level = LogLevel::kInfo;
+    event = "call rejected";
+  } else if (status.ok() && !context_->event().empty()) {
+    level = LogLevel::kInfo;
+    event = context_->event();
+  } else if (!method_.stream && std::chrono::duration<double>(seconds) >= environment_.slow_call) {
+    level = LogLevel::kInfo;
+    event = "slow call";
+  }
+  Logger& logger = environment_.logger;
+  if (!logger.enabled(level)) return;
+  const std::vector<CallContext::Note> notes = context_->notes();
+  const std::string code = absl::StatusCodeToString(status.code());
+  std::vector<LogField> fields{{"method", method_.name},
+                               {"request_id", context_->request_id()},
+                               {"peer", context_->peer()},
+                               {"code", code},
+                               {"seconds", seconds}};
+  if (!rejection.empty()) fields.emplace_back("reason", rejection);
+  for (const CallContext::Note& note : notes) {
+    std::visit([&](const auto& value) { fields.emplace_back(note.key, value); }, note.value);
+  }
+  if (!status.ok()) fields.emplace_back("message", to_std(status.message()).substr(0, kMaxLoggedMessage));
+  if (level == LogLevel::kDebug) {
+    logger.log(level, event, fields);
+  } else {
+    logger.log_limited(level, event, rejection, fields);
+  }
 }
 
 void CallRecord::leave() {

@@ -17,11 +17,16 @@ struct MethodInfo {
   std::string name;  // "tapewire.v1.ModelService/CreateModel"
   MethodMetrics* metrics = nullptr;
   bool background = false;  // its calls keep no drain waiting
+  bool stream = false;      // its calls last as long as the client likes
 };
 
 Context make_context(const MethodInfo& method, const grpc::CallbackServerContext& call);
 
 /// Begins when a call arrives, ends with its status: admission, metrics, log.
+///
+/// Logged are, at info, what a handler announced, rejections and unary calls that took Environment::slow_call or
+/// longer; at error, faults of the server; at debug, every other call. Each has the request's id and the handler's
+/// notes. Lines above debug are limited in number, by event and reason.
 class CallRecord {
  public:
   CallRecord(const Environment& environment, const MethodInfo& method, Context context);
@@ -36,6 +41,8 @@ class CallRecord {
   grpc::Status close(absl::Status status);
 
  private:
+  void log(const absl::Status& status, const std::string& rejection, double seconds) const;
+
   const Environment& environment_;
   const MethodInfo& method_;
   Context context_;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 #include "server/observe/log.h"
 #include "server/observe/metrics.h"
 #include "server/rpc/call_gate.h"
@@ -13,6 +15,7 @@ struct Environment {
   Logger& logger;
   CallGate& gate;
   WireLimits limits;
+  std::chrono::nanoseconds slow_call = std::chrono::seconds(5);  // from here on a unary call is logged
 };
 
 }  // namespace tapewire::rpc

@@ -48,11 +48,14 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
                         .id = decode_call_id(request.call_id())};
         args.name = std::move(*request.mutable_name());
         args.spec = std::move(*request.mutable_spec());
+        call->note("model", args.name);
+        if (!args.validate_only) call->announce("model created");
         backend_.models.create(std::move(args), call->cancel(),
-                               [answer](absl::StatusOr<std::shared_ptr<LiveModel>> model) {
+                               [call, answer](absl::StatusOr<std::shared_ptr<LiveModel>> model) {
                                  if (!model.ok()) return answer(model.status());
                                  v1::CreateModelResponse out;
                                  *out.mutable_model() = encode_model(**model, false);  // the client has the definition
+                                 call->note("parameters", out.model().parameter_count());
                                  answer(std::move(out));
                                });
       });
@@ -82,7 +85,9 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
         answer(std::move(out));
       });
   unary<v1::DeleteModelRequest, v1::DeleteModelResponse>(
-      "DeleteModel", [this](const Context&, const auto& request, const auto& answer) {
+      "DeleteModel", [this](const Context& call, const auto& request, const auto& answer) {
+        call->note("model", request.name());
+        call->announce("model deleted");
         backend_.models.remove(request.name(), decode_call_id(request.call_id()),
                                [answer] { answer(v1::DeleteModelResponse()); });
       });

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "grpcpp/impl/codegen/server_callback_handlers.h"
 #include "grpcpp/impl/rpc_service_method.h"
+#include "server/rpc/request_id.h"
 
 namespace tapewire::rpc {
 namespace {
@@ -28,7 +29,8 @@ class UnservedStream final : public StreamCall {
 
 }  // namespace
 
-RawService::RawService(const Environment& environment, const std::string& full_name) : environment_(environment) {
+RawService::RawService(const Environment& environment, const std::string& full_name)
+    : environment_(environment), full_name_(full_name) {
   const auto* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(full_name);
   if (service == nullptr) fail_internal("the contract has no service ", full_name);
   for (int i = 0; i < service->method_count(); ++i) {
@@ -37,6 +39,7 @@ RawService::RawService(const Environment& environment, const std::string& full_n
     method.descriptor = service->method(i);
     method.info.name = str_cat(full_name, "/", name);
     method.info.metrics = &environment.metrics.method(method.info.name);
+    method.info.stream = method.descriptor->client_streaming() || method.descriptor->server_streaming();
     method.path = str_cat("/", method.info.name);
     add(method);
   }
@@ -44,16 +47,18 @@ RawService::RawService(const Environment& environment, const std::string& full_n
 
 // As the generated services register their raw callback methods; streams all as bidirectional ones.
 void RawService::add(Method& method) {
-  const bool streams = method.descriptor->client_streaming() || method.descriptor->server_streaming();
   const auto index = static_cast<int>(methods_.size()) - 1;
-  AddMethod(new grpc::internal::RpcServiceMethod(method.path.c_str(),
-                                                 streams ? RpcMethod::BIDI_STREAMING : RpcMethod::NORMAL_RPC, nullptr));
-  if (streams) {
+  AddMethod(new grpc::internal::RpcServiceMethod(
+      method.path.c_str(), method.info.stream ? RpcMethod::BIDI_STREAMING : RpcMethod::NORMAL_RPC, nullptr));
+  if (method.info.stream) {
     MarkMethodRawCallback(index, new grpc::internal::CallbackBidiHandler<ByteBuffer, ByteBuffer>(
                                      [this, &method](grpc::CallbackServerContext* call) {
-                                       return StreamCall::start(method.stream ? method.stream(*call)
-                                                                              : std::make_shared<UnservedStream>(
-                                                                                    environment_, method.info, *call));
+                                       const std::shared_ptr<StreamCall> stream =
+                                           method.stream
+                                               ? method.stream(*call)
+                                               : std::make_shared<UnservedStream>(environment_, method.info, *call);
+                                       call->AddInitialMetadata(kRequestIdKey, stream->context()->request_id());
+                                       return StreamCall::start(stream);
                                      }));
   } else {
     MarkMethodRawCallback(

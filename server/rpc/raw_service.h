@@ -28,6 +28,8 @@ class RawService : public grpc::Service {
   /// `full_name`: "tapewire.v1.ModelService". `environment` outlives the service.
   RawService(const Environment& environment, const std::string& full_name);
 
+  const std::string& full_name() const { return full_name_; }
+
  protected:
   template <class Request, class Response>
   void unary(std::string_view method, UnaryHandler<Request, Response> handler) {
@@ -50,9 +52,12 @@ class RawService : public grpc::Service {
     bind_stream<detail::ClientStreamCall<Request, Response>>(find<Request, Response>(method, true, false),
                                                              std::move(factory));
   }
+  /// The calls of a `background` one keep no drain waiting.
   template <class Request, class Response>
-  void bidi(std::string_view method, BidiFactory<Request, Response> factory) {
-    bind_stream<detail::BidiCall<Request, Response>>(find<Request, Response>(method, true, true), std::move(factory));
+  void bidi(std::string_view method, BidiFactory<Request, Response> factory, bool background = false) {
+    Method& found = find<Request, Response>(method, true, true);
+    found.info.background = background;
+    bind_stream<detail::BidiCall<Request, Response>>(found, std::move(factory));
   }
 
  private:
@@ -79,6 +84,7 @@ class RawService : public grpc::Service {
   }
 
   const Environment& environment_;
+  const std::string full_name_;
   std::deque<Method> methods_;
 };
 

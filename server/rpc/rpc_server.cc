@@ -4,14 +4,17 @@
 #include <atomic>
 #include <chrono>
 #include <limits>
+#include <string>
+#include <utility>
 
 #include "core/base/strings.h"
 #include "google/protobuf/stubs/logging.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpc/support/log.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
-#include "grpcpp/impl/service_type.h"
 #include "grpcpp/server_builder.h"
+#include "server/rpc/connection_acceptor.h"
+#include "server/rpc/reflection_service.h"
 
 namespace tapewire::rpc {
 namespace {
@@ -43,29 +46,29 @@ void route_library_logs(Logger& logger) {
 RpcServer::RpcServer(const Environment& environment) : environment_(environment) {}
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& address, const Environment& environment,
-                                                            std::vector<std::unique_ptr<grpc::Service>> services) {
-  if (const auto fault = listen_fault(address)) {
-    return absl::UnavailableError(str_cat("cannot listen on ", to_string(address), ": ", *fault));
-  }
+                                                            std::vector<std::unique_ptr<RawService>> services) {
+  absl::StatusOr<Listener> listener = Listener::open(address);
+  if (!listener.ok()) return listener.status();
   std::unique_ptr<RpcServer> server(new RpcServer(environment));
   server->services_ = std::move(services);
+  std::vector<std::string> names;
+  for (const auto& service : server->services_) names.push_back(service->full_name());
+  std::vector<std::string> listed = names;
+  // gRPC brings its implementation, and our contract its description.
+  listed.push_back(grpc::health::v1::HealthCheckRequest::descriptor()->file()->service(0)->full_name());
+  for (auto& reflection : make_reflection_services(environment, std::move(listed))) {
+    server->services_.push_back(std::move(reflection));
+  }
   grpc::EnableDefaultHealthCheckService(true);
-  static const bool with_reflection = [] {
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-    return true;
-  }();
-  static_cast<void>(with_reflection);
 
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(to_string(address), grpc::InsecureServerCredentials(), &port);
+  auto handover = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
   // Ours is the limit that says which flag to set; gRPC's stands behind it for what would fill the memory.
   const int64_t cut_off =
       environment.limits.max_message_bytes + std::max<int64_t>(environment.limits.max_message_bytes, 4 << 20);
   builder.SetMaxReceiveMessageSize(static_cast<int>(std::min<int64_t>(cut_off, std::numeric_limits<int>::max())));
   builder.SetMaxSendMessageSize(-1);
-  // Two servers on one port would each get some of the connections.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // A client whose machine is gone would hold its streams for ever.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
@@ -73,11 +76,13 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& addr
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   for (const auto& service : server->services_) builder.RegisterService(service.get());
   server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || port == 0) {
-    return absl::UnavailableError(str_cat("cannot listen on ", to_string(address)));
-  }
-  server->address_ = {address.host, port};
-  server->server_->GetHealthCheckService()->SetServingStatus(true);
+  if (server->server_ == nullptr) return absl::UnavailableError("cannot serve gRPC");
+  grpc::HealthCheckServiceInterface& health = *server->server_->GetHealthCheckService();
+  health.SetServingStatus(true);
+  for (const std::string& name : names) health.SetServingStatus(name, true);
+  server->acceptor_ =
+      std::make_unique<ConnectionAcceptor>(*std::move(listener), std::move(handover), environment.logger);
+  server->address_ = server->acceptor_->address();
   return server;
 }
 
@@ -85,12 +90,15 @@ RpcServer::~RpcServer() {
   if (server_ != nullptr) drain(CancelToken::Clock::now());
 }
 
+void RpcServer::announce_drain() { server_->GetHealthCheckService()->SetServingStatus(false); }
+
 bool RpcServer::drain(CancelToken::Clock::time_point deadline) {
+  announce_drain();
   environment_.gate.drain();
-  server_->GetHealthCheckService()->SetServingStatus(false);
   const bool complete = environment_.gate.wait_idle(deadline);
   environment_.gate.cancel_all();
-  // The calls have been told; health watches and reflection streams, which are not ours, end here.
+  acceptor_.reset();
+  // The calls have been told; health watches, which are not ours, end here.
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
   server_->Wait();
   return complete;

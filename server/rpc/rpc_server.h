@@ -4,17 +4,18 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "server/observe/http_server.h"
+#include "server/observe/listener.h"
 #include "server/rpc/environment.h"
 
 namespace grpc {
 class Server;
-class Service;
 }  // namespace grpc
 
 namespace tapewire::rpc {
 
 struct Backend;
+class ConnectionAcceptor;
+class RawService;
 
 /// A gRPC server of some services, with grpc.health.v1 and reflection. Its calls end before it is destroyed. This
 /// header keeps gRPC's out of those who use it.
@@ -26,7 +27,7 @@ class RpcServer {
                                                           const Backend& backend);
   /// The same with services of the caller's.
   static absl::StatusOr<std::unique_ptr<RpcServer>> start(const HostPort& address, const Environment& environment,
-                                                          std::vector<std::unique_ptr<grpc::Service>> services);
+                                                          std::vector<std::unique_ptr<RawService>> services);
   ~RpcServer();
   RpcServer(const RpcServer&) = delete;
   RpcServer& operator=(const RpcServer&) = delete;
@@ -34,6 +35,8 @@ class RpcServer {
   /// With the port that was bound.
   const HostPort& address() const { return address_; }
 
+  /// Tells health checks NOT_SERVING, and serves on: whoever balances load sends no more calls.
+  void announce_drain();
   /// Refuses new calls with UNAVAILABLE, tells health checks NOT_SERVING, waits for the calls that are here until
   /// `deadline` at most; cancels what is left, and returns when the last call has ended. True when none was cut off but
   /// streams of events.
@@ -43,9 +46,10 @@ class RpcServer {
   explicit RpcServer(const Environment& environment);
 
   const Environment& environment_;
-  HostPort address_;
-  std::vector<std::unique_ptr<grpc::Service>> services_;
+  std::vector<std::unique_ptr<RawService>> services_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<ConnectionAcceptor> acceptor_;
+  HostPort address_;
 };
 
 /// What gRPC and protobuf say goes to `logger` from now on: gRPC's errors as warnings, the rest to debug, since the

@@ -12,7 +12,7 @@ namespace tapewire::rpc {
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& address, const Environment& environment,
                                                             const Backend& backend) {
-  std::vector<std::unique_ptr<grpc::Service>> services;
+  std::vector<std::unique_ptr<RawService>> services;
   services.push_back(std::make_unique<ServerService>(environment, backend));
   services.push_back(std::make_unique<ModelService>(environment, backend));
   services.push_back(std::make_unique<AutogradService>(environment, backend));

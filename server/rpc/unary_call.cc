@@ -1,14 +1,16 @@
 #include "server/rpc/unary_call.h"
 
 #include "core/base/strings.h"
+#include "server/rpc/request_id.h"
 
 namespace tapewire::rpc {
 
 grpc::ServerUnaryReactor* UnaryCall::start(const Environment& environment, const MethodInfo& method,
-                                           const Handler& handler, const grpc::CallbackServerContext& call,
+                                           const Handler& handler, grpc::CallbackServerContext& call,
                                            grpc::ByteBuffer& request, grpc::ByteBuffer& response) {
   auto self = std::make_shared<UnaryCall>(environment, method, call, response);
   self->self_ = self;
+  call.AddInitialMetadata(kRequestIdKey, self->context()->request_id());
   grpc::ServerUnaryReactor* reactor = self.get();
   if (const absl::Status admission = self->record_.admission(); !admission.ok()) {
     self->finish(admission);

@@ -25,7 +25,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
   /// For gRPC, which keeps `request` and `response` until OnDone. Without a handler the call is UNIMPLEMENTED.
   static grpc::ServerUnaryReactor* start(const Environment& environment, const MethodInfo& method,
-                                         const Handler& handler, const grpc::CallbackServerContext& call,
+                                         const Handler& handler, grpc::CallbackServerContext& call,
                                          grpc::ByteBuffer& request, grpc::ByteBuffer& response);
 
   UnaryCall(const Environment& environment, const MethodInfo& method, const grpc::CallbackServerContext& call,

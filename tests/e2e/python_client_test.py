@@ -14,7 +14,7 @@ import threading
 import unittest
 
 import grpc
-from google.protobuf import descriptor_pb2, text_format
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from tapewired import Server
 
@@ -38,14 +38,13 @@ def generate_stubs(folder):
 def setUpModule():
     global SERVER, CHANNEL, FOLDER
     global definition, tensors, models_pb, autograd_pb, hooks_pb, reflection_pb
-    global models, autograd, hooks, server_info, reflection
+    global models, autograd, hooks, server_info
     FOLDER = tempfile.TemporaryDirectory()
     generate_stubs(FOLDER.name)
     from tapewire.v1 import (autograd_service_pb2, autograd_service_pb2_grpc, definition_pb2, hook_service_pb2,
                              hook_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc,
                              server_service_pb2, server_service_pb2_grpc, tensor_pb2)
     import reflection_pb2
-    import reflection_pb2_grpc
     definition, tensors, reflection_pb = definition_pb2, tensor_pb2, reflection_pb2
     models_pb, autograd_pb, hooks_pb = model_service_pb2, autograd_service_pb2, hook_service_pb2
     SERVER = Server(OPTIONS.server)
@@ -53,7 +52,6 @@ def setUpModule():
     models = model_service_pb2_grpc.ModelServiceStub(CHANNEL)
     autograd = autograd_service_pb2_grpc.AutogradServiceStub(CHANNEL)
     hooks = hook_service_pb2_grpc.HookServiceStub(CHANNEL)
-    reflection = reflection_pb2_grpc.ServerReflectionStub(CHANNEL)
     info_stub = server_service_pb2_grpc.ServerServiceStub(CHANNEL)
     server_info = info_stub.GetServerInfo(server_service_pb2.GetServerInfoRequest(), timeout=DEADLINE)
 
@@ -151,29 +149,104 @@ class PythonClientTest(unittest.TestCase):
             data += response.chunk.data
         return {name: values_of(bytes(data)) for name, data in parts.items()}
 
-    def reflect(self, **request):
-        answer = next(reflection.ServerReflectionInfo(
-            iter([reflection_pb.ServerReflectionRequest(**request)]), timeout=DEADLINE))
-        self.assertFalse(answer.HasField("error_response"), answer.error_response.error_message)
+    def reflect(self, version="v1", error=False, **request):
+        """The answer to one request of a version's reflection; their messages are the same."""
+        info = CHANNEL.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb.ServerReflectionResponse.FromString)
+        answer = next(info(iter([reflection_pb.ServerReflectionRequest(**request)]), timeout=DEADLINE))
+        self.assertEqual(answer.HasField("error_response"), error, answer.error_response.error_message)
         return answer
 
-    def test_reflection_lists_the_services(self):
-        listed = {service.name for service in self.reflect(list_services="").list_services_response.service}
-        wanted = {f"tapewire.v1.{name}" for name in
-                  ("ModelService", "AutogradService", "HookService", "ServerService")}
-        wanted |= {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
-        self.assertLessEqual(wanted, listed)
+    def listed_services(self, version):
+        return [service.name for service in self.reflect(version, list_services="").list_services_response.service]
 
-    def test_reflection_describes_the_services(self):
-        answer = self.reflect(file_containing_symbol="tapewire.v1.AutogradService")
-        files = [descriptor_pb2.FileDescriptorProto.FromString(data)
-                 for data in answer.file_descriptor_response.file_descriptor_proto]
-        methods = {method.name for file in files for service in file.service for method in service.method}
-        self.assertLessEqual({"Forward", "Backward", "Train", "ReadGradients"}, methods)
+    def pool_of(self, version, **request):
+        """The files of an answer, as a pool: it takes them only with all that they import."""
+        pool = descriptor_pool.DescriptorPool()
+        files = {}
+        for data in self.reflect(version, **request).file_descriptor_response.file_descriptor_proto:
+            file = descriptor_pb2.FileDescriptorProto.FromString(data)
+            files[file.name] = file
 
-    def test_the_server_is_healthy(self):
-        check = CHANNEL.unary_unary("/grpc.health.v1.Health/Check")
-        self.assertEqual(check(b"", timeout=DEADLINE), b"\x08\x01")  # status: SERVING
+        def add(name):
+            file = files.pop(name, None)
+            if file is not None:
+                for imported in file.dependency:
+                    add(imported)
+                pool.Add(file)
+
+        for name in list(files):
+            add(name)
+        return pool
+
+    def test_reflection_lists_every_service_once(self):
+        wanted = [f"tapewire.v1.{name}" for name in
+                  ("AutogradService", "HookService", "ModelService", "ServerService")]
+        wanted += ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+                   "grpc.reflection.v1alpha.ServerReflection"]
+        for version in ("v1", "v1alpha"):
+            self.assertEqual(sorted(self.listed_services(version)), sorted(wanted))
+
+    def test_reflection_describes_every_service_that_it_lists(self):
+        for version in ("v1", "v1alpha"):
+            for name in self.listed_services(version):
+                service = self.pool_of(version, file_containing_symbol=name).FindServiceByName(name)
+                self.assertGreater(len(service.methods), 0, name)
+                for method in service.methods:
+                    self.assertIsNotNone(method.input_type, method.full_name)
+        methods = self.pool_of("v1", file_containing_symbol="tapewire.v1.AutogradService.Train").FindServiceByName(
+            "tapewire.v1.AutogradService").methods_by_name
+        self.assertLessEqual({"Forward", "Backward", "Train", "ReadGradients"}, set(methods))
+
+    def test_reflection_finds_files_and_messages_and_says_what_there_is_not(self):
+        for version in ("v1", "v1alpha"):
+            self.pool_of(version, file_by_filename="tapewire/v1/tensor.proto").FindMessageTypeByName("tapewire.v1.Tensor")
+            self.pool_of(version, file_containing_symbol="tapewire.v1.Tensor").FindFileByName("tapewire/v1/tensor.proto")
+            for request in ({"file_by_filename": "none.proto"}, {"file_containing_symbol": "no.Such"}):
+                answer = self.reflect(version, error=True, **request)
+                self.assertEqual(answer.error_response.error_code, grpc.StatusCode.NOT_FOUND.value[0])
+                self.assertIn(next(iter(request.values())), answer.error_response.error_message)
+            self.assertEqual(self.reflect(version, error=True).error_response.error_code,
+                             grpc.StatusCode.INVALID_ARGUMENT.value[0])
+            with self.assertRaises(grpc.RpcError) as refused:
+                self.reflect(version, file_containing_symbol="x" * 2000)
+            self.assertEqual(refused.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+            self.assertIn("file_containing_symbol: expects at most 1024 bytes, got 2000", refused.exception.details())
+
+    def test_health_is_told_to_a_client_that_knows_it_by_reflection_alone(self):
+        pool = self.pool_of("v1", file_containing_symbol="grpc.health.v1.Health")
+        health = pool.FindServiceByName("grpc.health.v1.Health")
+        factory = message_factory.MessageFactory(pool)
+
+        def stub(name, kind):
+            method = health.methods_by_name[name]
+            return kind(f"/{health.full_name}/{name}",
+                        request_serializer=factory.GetPrototype(method.input_type).SerializeToString,
+                        response_deserializer=factory.GetPrototype(method.output_type).FromString)
+
+        request = factory.GetPrototype(pool.FindMessageTypeByName("grpc.health.v1.HealthCheckRequest"))
+        status = pool.FindEnumTypeByName("grpc.health.v1.HealthCheckResponse.ServingStatus").values_by_name
+        check, watch = stub("Check", CHANNEL.unary_unary), stub("Watch", CHANNEL.unary_stream)
+        for name in ("", "tapewire.v1.ModelService", "tapewire.v1.HookService"):
+            self.assertEqual(check(request(service=name), timeout=DEADLINE).status, status["SERVING"].number, name)
+            watching = watch(request(service=name), timeout=DEADLINE)
+            self.assertEqual(next(watching).status, status["SERVING"].number, name)
+            watching.cancel()
+        with self.assertRaises(grpc.RpcError) as unknown:
+            check(request(service="no.such.Service"), timeout=DEADLINE)
+        self.assertEqual(unknown.exception.code(), grpc.StatusCode.NOT_FOUND)
+        self.assertEqual(next(watch(request(service="no.such.Service"), timeout=DEADLINE)).status,
+                         status["SERVICE_UNKNOWN"].number)
+
+    def test_the_requests_id_comes_back(self):
+        list_models = CHANNEL.unary_unary("/tapewire.v1.ModelService/ListModels")
+        _, call = list_models.with_call(b"", timeout=DEADLINE, metadata=[("x-request-id", "python-1")])
+        self.assertEqual(dict(call.initial_metadata())["x-request-id"], "python-1")
+        with self.assertRaises(grpc.RpcError) as refused:
+            CHANNEL.unary_unary("/tapewire.v1.ModelService/GetModel")(b"\x0a\x04none", timeout=DEADLINE)
+        self.assertRegex(dict(refused.exception.initial_metadata())["x-request-id"], "^[0-9a-f]{16}$")
         self.assertTrue(server_info.version)
 
     def test_backward_gives_the_closed_forms_gradients_once(self):

@@ -1,18 +1,20 @@
 """The server as tests start it."""
 
 import re
+import resource
 import signal
 import subprocess
 import threading
 
 
 class Server:
-    """A tapewired of the test's own, on free ports."""
+    """A tapewired of the test's own, on free ports; `limits`: the file descriptors that it may have, soft and hard."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, *flags, limits=None):
+        preexec = None if limits is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         self.process = subprocess.Popen(
-            [binary, "--grpc_address=127.0.0.1:0", "--http_address=127.0.0.1:0"],
-            stdout=subprocess.PIPE, text=True)
+            [binary, "--grpc_address=127.0.0.1:0", "--http_address=127.0.0.1:0", *flags],
+            stdout=subprocess.PIPE, text=True, preexec_fn=preexec)
         killer = threading.Timer(60, self.process.kill)  # a server that never gets ready must not hang the test
         killer.start()
         line = self.process.stdout.readline()
@@ -21,7 +23,7 @@ class Server:
         if not match:
             self.process.kill()
             raise RuntimeError(f"tapewired did not get ready: {line!r}")
-        self.address = match.group(1)
+        self.address, self.http_address = match.groups()
 
     def stop(self):
         """Its exit code after SIGTERM."""

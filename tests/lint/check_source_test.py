@@ -114,7 +114,7 @@ class CheckSource(unittest.TestCase):
         )
 
     def test_library_header_without_path(self):
-        self.assertEqual(self.faults(server__hook__hook_DOT_h='#include "civetweb.h"'), [])
+        self.assertEqual(self.faults(server__hook__hook_DOT_h='#include "microhttpd.h"'), [])
 
     def test_relative_include(self):
         self.expect("by their path", core__graph__graph_DOT_h='#include "../tensor/tensor.h"')

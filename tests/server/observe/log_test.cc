@@ -1,6 +1,9 @@
 #include "server/observe/log.h"
 
+#include <algorithm>
+#include <chrono>
 #include <sstream>
+#include <vector>
 
 #include "gmock/gmock.h"
 
@@ -40,6 +43,30 @@ TEST(Logger, LinesBelowTheLevelAreNotWritten) {
   std::ostringstream none;
   Logger(LogFormat::kText, LogLevel::kOff, &none).error("nothing");
   EXPECT_EQ(none.str(), "");
+}
+
+TEST(Logger, LimitedLinesAreABurstOfEachEventAndReasonAndTheRestIsCounted) {
+  std::ostringstream out;
+  Logger logger(LogFormat::kText, LogLevel::kInfo, &out);
+  const std::vector<LogField> fields{{"n", 1}};
+  const auto lines = [&out] {
+    const std::string text = out.str();
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  for (int i = 0; i < Logger::kBurst; ++i) logger.log_limited(LogLevel::kInfo, "refused", "queue", fields);
+  EXPECT_EQ(lines(), Logger::kBurst);
+  const auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < 10'000; ++i) logger.log_limited(LogLevel::kInfo, "refused", "queue", fields);
+  // One a second comes back.
+  EXPECT_LE(lines(), Logger::kBurst + 1 + (std::chrono::steady_clock::now() - begun) / std::chrono::seconds(1));
+  const auto before = lines();
+  logger.log_limited(LogLevel::kInfo, "refused", "memory", fields);
+  logger.log_limited(LogLevel::kDebug, "refused", "debug", fields);
+  EXPECT_EQ(lines(), before + 1);
+  EXPECT_THAT(out.str(), testing::Not(testing::HasSubstr("suppressed")));
+  while (out.str().find("suppressed=") == std::string::npos)
+    logger.log_limited(LogLevel::kInfo, "refused", "queue", fields);
+  EXPECT_THAT(out.str(), MatchesRegex("(.|\n)*info refused n=1 suppressed=[0-9]+\n"));
 }
 
 TEST(Logger, ParsesLevelsAndFormats) {

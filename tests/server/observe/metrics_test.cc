@@ -1,11 +1,17 @@
 #include "server/observe/metrics.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "core/base/strings.h"
 #include "core/tensor/allocator.h"
 #include "core/tensor/tensor.h"
 #include "gmock/gmock.h"
+#include "server/observe/file_descriptor.h"
 
 namespace tapewire {
 namespace {
@@ -78,8 +84,7 @@ TEST(Metrics, ModelSeriesComeAndGoWithTheModel) {
         "tapewire_compute_seconds_count{model=\"mnist\",phase=\"forward\"} 1",
         "tapewire_steps_total{model=\"mnist\"} 1", "tapewire_samples_total{model=\"mnist\"} 64",
         "tapewire_parameter_version{model=\"mnist\"} 3",
-        "tapewire_nonfinite_total{model=\"mnist\",kind=\"gradient\"} 1",
-        "tapewire_nonfinite_total{model=\"mnist\",kind=\"loss\"} 0", "tapewire_tapes{model=\"mnist\"} 1",
+        "tapewire_nonfinite_total{model=\"mnist\",kind=\"gradient\"} 1", "tapewire_tapes{model=\"mnist\"} 1",
         "tapewire_tape_bytes{model=\"mnist\"} 4096", "tapewire_hooks{model=\"mnist\"} 4",
         "tapewire_hook_events_total{model=\"mnist\"} 5",
         "tapewire_hook_dropped_total{model=\"mnist\",reason=\"block_timeout\"} 1",
@@ -91,6 +96,98 @@ TEST(Metrics, ModelSeriesComeAndGoWithTheModel) {
   text = metrics.text();
   EXPECT_THAT(text, Not(HasSubstr("mnist")));
   EXPECT_THAT(text, HasSubstr("tapewire_models 0"));
+}
+
+int series(const std::string& text, const std::string& name) {
+  int count = 0;
+  for (size_t at = 0; (at = text.find(name, at)) != std::string::npos; ++at) ++count;
+  return count;
+}
+
+TEST(Metrics, AnIdleModelHasAFewSeries) {
+  Metrics metrics({"1", "a"});
+  const auto model = metrics.add_model("idle");
+  std::string text = metrics.text();
+  EXPECT_EQ(series(text, "{model=\"idle\""), 8) << text;
+  EXPECT_THAT(text, Not(HasSubstr("_bucket{model=")));
+  EXPECT_THAT(text, Not(HasSubstr("tapewire_nonfinite_total")));
+  EXPECT_THAT(text, Not(HasSubstr("tapewire_hook_dropped_total")));
+  model->observe_compute(Phase::kStep, 0.1);
+  model->add_nonfinite(NonFinite::kLoss);
+  text = metrics.text();
+  EXPECT_EQ(series(text, "tapewire_compute_seconds_bucket{model=\"idle\",phase=\"step\""), 22);
+  EXPECT_THAT(text, HasSubstr("tapewire_nonfinite_total{model=\"idle\",kind=\"loss\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("kind=\"gradient\"")));
+}
+
+TEST(Metrics, TotalsOverModelsNeverFallAndHoldNoNames) {
+  Metrics metrics({"1", "a"}, {.per_model = false});
+  const auto first = metrics.add_model("first");
+  const auto second = metrics.add_model("second");
+  for (const auto& model : {first, second}) {
+    model->add_step();
+    model->add_samples(8);
+    model->add_tapes(2);
+    model->add_queue_depth(1);
+    model->set_loss(0.5);
+    model->observe_compute(Phase::kStep, 0.1);
+    model->observe_queue_wait(0.1);
+  }
+  second->add_hook_dropped(HookDrop::kBufferFull, 3);
+  std::string text = metrics.text();
+  for (const char* line :
+       {"tapewire_models 2\n", "tapewire_steps_total 2\n", "tapewire_samples_total 16\n", "tapewire_tapes 4\n",
+        "tapewire_queue_depth 2\n", "tapewire_compute_seconds_count{phase=\"step\"} 2\n",
+        "tapewire_queue_wait_seconds_count 2\n", "tapewire_hook_dropped_total{reason=\"buffer_full\"} 3\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("first")));
+  EXPECT_THAT(text, Not(HasSubstr("tapewire_loss")));
+  EXPECT_THAT(text, Not(HasSubstr("tapewire_parameter_version")));
+  metrics.remove_model(first);
+  text = metrics.text();
+  for (const char* line : {"tapewire_models 1\n", "tapewire_steps_total 2\n", "tapewire_tapes 2\n",
+                           "tapewire_compute_seconds_count{phase=\"step\"} 2\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
+TEST(Metrics, AHistogramHasItsSumCountAndCumulativeBuckets) {
+  Metrics metrics({"1", "a"});
+  const auto model = metrics.add_model("m");
+  for (const double seconds : {1e-5, 2e-5, 0.3, 60.0}) model->observe_queue_wait(seconds);
+  const std::string text = metrics.text();
+  for (const char* line :
+       {"{model=\"m\",le=\"1e-05\"} 1", "{model=\"m\",le=\"2.5e-05\"} 2", "{model=\"m\",le=\"0.25\"} 2",
+        "{model=\"m\",le=\"0.5\"} 3", "{model=\"m\",le=\"50\"} 3", "{model=\"m\",le=\"+Inf\"} 4"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("tapewire_queue_wait_seconds_bucket") + line));
+  }
+  EXPECT_THAT(text, HasSubstr("tapewire_queue_wait_seconds_count{model=\"m\"} 4"));
+  const std::string sum = "tapewire_queue_wait_seconds_sum{model=\"m\"} ";
+  EXPECT_NEAR(std::stod(text.substr(text.find(sum) + sum.size())), 60.30003, 1e-9);
+}
+
+TEST(Metrics, LabelValuesAreEscaped) {
+  Metrics metrics({"1", "a"});
+  const auto model = metrics.add_model("a\"b\\c\nd");
+  EXPECT_THAT(metrics.text(), HasSubstr("tapewire_steps_total{model=\"a\\\"b\\\\c\\nd\"} 0\n"));
+}
+
+TEST(Metrics, TheProcesssFiguresAreTheKernels) {
+  const auto value = [](const std::string& text, const std::string& name) {
+    return std::stod(text.substr(text.find("\n" + name + " ") + name.size() + 2));
+  };
+  Metrics metrics({"1", "a"});
+  const std::string before = metrics.text();
+  EXPECT_GT(value(before, "process_resident_memory_bytes"), 1 << 20);
+  EXPECT_GT(value(before, "process_virtual_memory_bytes"), value(before, "process_resident_memory_bytes"));
+  EXPECT_GE(value(before, "process_threads"), 1);
+  std::vector<FileDescriptor> open;
+  for (int i = 0; i < 5; ++i) open.emplace_back(dup(STDERR_FILENO));
+  EXPECT_EQ(value(metrics.text(), "process_open_fds"), value(before, "process_open_fds") + 5);
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  EXPECT_EQ(value(before, "process_max_fds"), static_cast<double>(limit.rlim_cur));
 }
 
 TEST(Metrics, ANewModelOfTheSameNameBeginsAfresh) {

@@ -57,7 +57,7 @@ class RpcTest : public testing::Test {
   }
 
   void start() {
-    std::vector<std::unique_ptr<grpc::Service>> services;
+    std::vector<std::unique_ptr<RawService>> services;
     services.push_back(std::move(autograd_owner_));
     services.push_back(std::move(hooks_owner_));
     auto server = RpcServer::start({"127.0.0.1", 0}, environment_, std::move(services));
@@ -112,7 +112,8 @@ class RpcTest : public testing::Test {
   }
 
   Metrics metrics_{BuildInfo{"test", "none"}};
-  Logger logger_{LogFormat::kText, LogLevel::kOff};
+  std::ostringstream log_;  // of the calls that have ended
+  Logger logger_{LogFormat::kText, LogLevel::kInfo, &log_};
   CallGate gate_;
   Environment environment_{metrics_, logger_, gate_, {.max_message_bytes = kMaxMessage}};
   std::unique_ptr<TestService> autograd_owner_ =

@@ -115,7 +115,7 @@ TEST_F(RpcServerTest, DestroyedWithCallsOfEveryKindInTheAir) {
 
 TEST_F(RpcServerTest, ATakenPortIsAnError) {
   start();
-  const auto second = RpcServer::start(server_->address(), environment_, std::vector<std::unique_ptr<grpc::Service>>());
+  const auto second = RpcServer::start(server_->address(), environment_, std::vector<std::unique_ptr<RawService>>());
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("cannot listen on 127.0.0.1:"));
 }

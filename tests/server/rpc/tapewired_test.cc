@@ -3,10 +3,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -278,6 +280,96 @@ TEST(TapewiredTest, DrainTimeoutCancelsWhatIsLeft) {
   EXPECT_THAT(server.process.errors(), HasSubstr("calls_cut_off=true"));
 }
 
+TEST(TapewiredTest, InTheDrainDelayItIsNotReadyAndServes) {
+  Serving server({"--drain_delay=1h"});
+  server.process.signal(SIGTERM);
+  EXPECT_TRUE(eventually([&] { return server.http("/readyz") == "503"; }));
+  EXPECT_TRUE(eventually([&] { return server.health() == 2; }));
+  EXPECT_EQ(server.http("/healthz"), "200");
+  EXPECT_TRUE(server.list_models().ok());
+  server.process.signal(SIGTERM);
+  EXPECT_EQ(server.process.exit_code(), 0) << "a second signal ends the delay, and nothing was left to wait for";
+  EXPECT_THAT(server.process.errors(), HasSubstr("draining signal=15 delay_seconds=3600.0"));
+}
+
+TEST(TapewiredTest, TheDrainDelayEndsByItself) {
+  Serving server({"--drain_delay=100ms"});
+  server.process.signal(SIGTERM);
+  EXPECT_EQ(server.process.exit_code(), 0);
+}
+
+// "1h30m5s", "30s" in seconds.
+double seconds_of(const std::string& text) {
+  double sum = 0;
+  for (size_t at = 0; at < text.size();) {
+    size_t used = 0;
+    const double number = std::stod(text.substr(at), &used);
+    at += used;
+    const size_t unit_at = at;
+    while (at < text.size() && std::isalpha(static_cast<unsigned char>(text[at]))) ++at;
+    const std::string unit = text.substr(unit_at, at - unit_at);
+    sum += number * (unit == "h" ? 3600 : unit == "m" ? 60 : unit == "ms" ? 1e-3 : 1);
+  }
+  return sum;
+}
+
+TEST(TapewiredTest, ComposeWaitsLongerThanADrainTakes) {
+  Tapewired help({"--help"});
+  const std::string text = help.read_rest();
+  std::ifstream file("deploy/compose.yaml");
+  const std::string compose((std::istreambuf_iterator<char>(file)), {});
+  const auto after = [](const std::string& in, const std::string& key, const std::string& end) {
+    const size_t at = in.find(key);
+    EXPECT_NE(at, std::string::npos) << key;
+    return in.substr(at + key.size(), in.find_first_of(end, at + key.size()) - at - key.size());
+  };
+  double drain = 0;
+  for (const std::string flag : {"drain_delay", "drain_timeout"}) {
+    const bool set = compose.find("--" + flag + "=") != std::string::npos;
+    drain +=
+        seconds_of(set ? after(compose, "--" + flag + "=", "\"' ]\n") : after(text, "--" + flag + " (default ", ")"));
+  }
+  EXPECT_GE(drain, 30);
+  EXPECT_GE(seconds_of(after(compose, "stop_grace_period: ", " \n")), drain + 5);
+}
+
+TEST(TapewiredTest, TellsWhatOperatorsWantToKnow) {
+  Serving server;
+  const auto stub = v1::ModelService::NewStub(server.channel);
+  const auto create = [&](bool validate_only) {
+    grpc::ClientContext context;
+    context.AddMetadata("x-request-id", validate_only ? "check-1" : "make-1");
+    v1::CreateModelRequest request;
+    request.set_name("net");
+    request.set_validate_only(validate_only);
+    request.mutable_spec()->add_modules()->set_type("ReLU");
+    v1::CreateModelResponse response;
+    const grpc::Status status = stub->CreateModel(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  };
+  create(true);
+  create(false);
+  grpc::ClientContext context;
+  context.AddMetadata("x-request-id", "drop-1");
+  v1::DeleteModelRequest request;
+  request.set_name("net");
+  v1::DeleteModelResponse response;
+  EXPECT_TRUE(stub->DeleteModel(&context, request, &response).ok());
+  server.process.signal(SIGTERM);
+  EXPECT_EQ(server.process.exit_code(), 0);
+  const std::string log = server.process.errors();
+  EXPECT_THAT(log, HasSubstr(" info model created method=tapewire.v1.ModelService/CreateModel request_id=make-1 "
+                             "peer=ipv4:127.0.0.1:"));
+  EXPECT_THAT(log, HasSubstr(" model=net parameters=0\n"));
+  EXPECT_THAT(log, HasSubstr(" info model deleted method=tapewire.v1.ModelService/DeleteModel request_id=drop-1 "));
+  EXPECT_THAT(log, testing::Not(HasSubstr("check-1")));
+}
+
+TEST(TapewiredTest, MetricsOfModelsMayBeLeftOut) {
+  Serving server({"--metrics_per_model=false"});
+  EXPECT_EQ(server.http("/metrics"), "200");
+}
+
 TEST(TapewiredTest, SecondSignalEndsItAtOnce) {
   Serving server({"--drain_timeout=1h"});
   grpc::ClientContext context;
@@ -302,6 +394,8 @@ TEST(TapewiredTest, WrongFlagsEndItWithTwoBeforeAnythingStarts) {
            Case{{"--log_level=loud"}, "--log_level: expects debug, info, warning, error or off, got 'loud'"},
            Case{{"--log_format=xml"}, "--log_format: expects text or json"},
            Case{{"--drain_timeout=-1s"}, "--drain_timeout: expects 0s to 24h, got -1s"},
+           Case{{"--drain_delay=25h"}, "--drain_delay: expects 0s to 24h, got 25h"},
+           Case{{"--slow_call_threshold=-1s"}, "--slow_call_threshold: expects 0s to 24h, got -1s"},
            Case{{"--compute_threads=-1"}, "--compute_threads: expects at least 0"},
            Case{{"--max_tensor_bytes=12XB"}, "max_tensor_bytes"},
            Case{{"--no_such_flag=1"}, "no_such_flag"},
@@ -325,10 +419,10 @@ TEST(TapewiredTest, HelpDocumentsEveryFlag) {
   Tapewired process({"--help"});
   const std::string help = process.read_rest();
   EXPECT_EQ(process.exit_code(), 0);
-  for (const char* flag :
-       {"grpc_address", "http_address", "compute_threads", "tensor_memory_limit", "max_message_bytes",
-        "max_tensor_bytes", "max_models", "max_queue", "max_tapes", "tape_lease_seconds", "max_hooks", "drain_timeout",
-        "log_level", "log_format", "flagfile", "version"}) {
+  for (const char* flag : {"grpc_address", "http_address", "compute_threads", "tensor_memory_limit",
+                           "max_message_bytes", "max_tensor_bytes", "max_models", "max_queue", "max_tapes",
+                           "tape_lease_seconds", "max_hooks", "drain_delay", "drain_timeout", "slow_call_threshold",
+                           "metrics_per_model", "log_level", "log_format", "flagfile", "version"}) {
     EXPECT_THAT(help, HasSubstr(std::string("\n  --") + flag));
   }
 }
