@@ -22,8 +22,15 @@ void CancelToken::check() const {
 CancelScope::CancelScope(const CancelToken* token) : previous_(current_token) { current_token = token; }
 CancelScope::~CancelScope() { current_token = previous_; }
 
+const CancelToken* current_cancel_token() { return current_token; }
+
 void check_cancelled() {
   if (current_token != nullptr) current_token->check();
+}
+
+void detail::check_after_work() {
+  work_left = kWorkBetweenChecks;
+  check_cancelled();
 }
 
 }  // namespace tapewire

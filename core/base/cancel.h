@@ -1,12 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 
 namespace tapewire {
 
-/// Tells a running computation to stop: set from any thread, or due at a deadline. The engine asks between nodes and
-/// modules, so a computation ends within one op of the request.
+/// Tells a running computation to stop: set from any thread, or due at a deadline. Whatever loops over something that
+/// may be long asks every few milliseconds. An operation that is stopped may leave what it writes in place half
+/// written; who must not be stopped there runs under CancelScope(nullptr).
 class CancelToken {
  public:
   using Clock = std::chrono::steady_clock;
@@ -46,7 +49,51 @@ class CancelScope {
   const CancelToken* previous_;
 };
 
+/// The token of this thread's scope, or nullptr.
+const CancelToken* current_cancel_token();
+
 /// Throws when this thread's token says so; does nothing without a token.
 void check_cancelled();
+
+namespace detail {
+
+/// How many operations count_work() lets pass between two looks at the token: from a quarter of a millisecond to some
+/// ten, by what an operation costs.
+inline constexpr int64_t kWorkBetweenChecks = 1 << 18;
+
+/// What is left of them on this thread. Tests set it, to stop a computation at any place.
+inline constinit thread_local int64_t work_left = kWorkBetweenChecks;
+
+void check_after_work();
+
+}  // namespace detail
+
+/// Tells that this thread is about to do so many elementary operations (a few nanoseconds each, at most some tens), and
+/// checks the token each time that enough have come together. Costs a subtraction: for loops over rows, windows or
+/// taps, not over elements.
+inline void count_work(int64_t operations) {
+  detail::work_left -= std::min(operations, detail::kWorkBetweenChecks);
+  if (detail::work_left <= 0) [[unlikely]]
+    detail::check_after_work();
+}
+
+/// What a tensor or a view that is made in a loop counts, besides its elements.
+inline constexpr int64_t kTensorWork = 64;
+
+/// Elements that in_pieces() takes at once.
+inline constexpr int64_t kPieceElements = 1 << 16;
+
+/// Calls f(begin, end) over consecutive ranges that cover [0, n), each but the last a multiple of 4096 long, and checks
+/// the token between them: a loop over many elements in a row. `cost` is of one element, in operations. Below 65,536
+/// operations f is called once and nothing is checked, so it may stand within a loop that counts its work itself.
+template <class F>
+void in_pieces(int64_t n, const F& f, int64_t cost = 1) {
+  if (n <= kPieceElements / cost) return f(int64_t{0}, n);
+  const int64_t step = std::max<int64_t>(4096, kPieceElements / cost);
+  for (int64_t begin = 0; begin < n; begin += step) {
+    check_cancelled();
+    f(begin, std::min(n, begin + step));
+  }
+}
 
 }  // namespace tapewire

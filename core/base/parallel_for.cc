@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/base/cancel.h"
 #include "core/base/mutex.h"
 
 namespace tapewire {
@@ -14,24 +15,26 @@ namespace {
 
 thread_local int thread_count = 1;
 
-// One call of parallel_for: its ranges are taken in turn by the caller and by helpers.
+// One call of parallel_for: its ranges are taken in turn by the caller and by helpers, all under the caller's token.
 class Job {
  public:
   Job(int64_t size, int64_t grain, absl::FunctionRef<void(int64_t, int64_t)> body)
-      : size_(size), grain_(grain), chunks_((size + grain - 1) / grain), body_(body) {}
+      : size_(size), grain_(grain), chunks_((size + grain - 1) / grain), body_(body), token_(current_cancel_token()) {}
 
-  int64_t chunks() const { return chunks_; }
-
-  void work() {
+  void work() TW_EXCLUDES(mutex_) {
     ComputeThreadsScope inline_inside(1);
+    CancelScope cancel(token_);
     for (;;) {
       const int64_t chunk = next_.fetch_add(1, std::memory_order_relaxed);
       if (chunk >= chunks_) return;
       try {
+        check_cancelled();
         body_(chunk * grain_, std::min(size_, (chunk + 1) * grain_));
       } catch (...) {
+        next_.store(chunks_, std::memory_order_relaxed);  // no further range begins
         MutexLock lock(mutex_);
         if (!error_) error_ = std::current_exception();
+        return;
       }
     }
   }
@@ -55,6 +58,7 @@ class Job {
   const int64_t grain_;
   const int64_t chunks_;
   absl::FunctionRef<void(int64_t, int64_t)> body_;
+  const CancelToken* const token_;
   std::atomic<int64_t> next_{0};
   Mutex mutex_;
   CondVar done_;
@@ -143,7 +147,10 @@ void parallel_for(int64_t size, int64_t grain, absl::FunctionRef<void(int64_t, i
   const int64_t chunks = (size + grain - 1) / grain;
   const int threads = static_cast<int>(std::min<int64_t>(thread_count, chunks));
   if (threads <= 1) {
-    for (int64_t begin = 0; begin < size; begin += grain) body(begin, std::min(size, begin + grain));
+    for (int64_t begin = 0; begin < size; begin += grain) {
+      check_cancelled();
+      body(begin, std::min(size, begin + grain));
+    }
     return;
   }
   Job job(size, grain, body);

@@ -23,8 +23,9 @@ class ComputeThreadsScope {
 
 /// Calls body(begin, end) over consecutive ranges that cover [0, size), on up to compute_threads() threads. Every range
 /// but the last is a multiple of `grain` long, and the cuts depend on size and grain alone, so a body that reduces
-/// within a range gives the same bits for any number of threads. `body` may throw: the first error is rethrown here
-/// after all ranges have ended. Inside a body parallel_for runs in line.
+/// within a range gives the same bits for any number of threads. `body` may throw: no further range is begun then, and
+/// the first error is rethrown here after those under way have ended. The caller's cancel token is checked before each
+/// range, and is the token of whichever thread runs a body. Inside a body parallel_for runs in line.
 void parallel_for(int64_t size, int64_t grain, absl::FunctionRef<void(int64_t begin, int64_t end)> body);
 
 }  // namespace tapewire

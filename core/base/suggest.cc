@@ -1,9 +1,9 @@
 #include "core/base/suggest.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
-#include <limits>
-#include <vector>
+#include <cstdint>
 
 #include "absl/strings/escaping.h"
 #include "core/base/cancel.h"
@@ -12,33 +12,37 @@
 namespace tapewire {
 namespace {
 
-// Damerau-Levenshtein distance with adjacent swaps, letters compared without case; any number above `most` when it is
-// more than that.
+constexpr size_t kLongestName = 64;
+constexpr size_t kMostCompared = 2000;
+
+// The number of slips that a name of such a length is forgiven.
+constexpr size_t slips(size_t length) { return std::max<size_t>(1, length / 3); }
+
+// Damerau-Levenshtein distance with adjacent swaps, letters compared without case; anything above `most` where it is
+// more. Only cells within `most` of the diagonal can count.
+// REQUIRES: a.size() <= kLongestName, the sizes differ by at most `most`, most <= slips(kLongestName).
 size_t edit_distance(std::string_view a, std::string_view b, size_t most) {
   const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
-  const size_t far = most + 1;
-  std::vector<size_t> before(b.size() + 1, far), previous(b.size() + 1, far), row(b.size() + 1, far);
-  for (size_t j = 0; j <= std::min(b.size(), most); ++j) previous[j] = j;
-  size_t nearest_before = 0;
+  using Row = std::array<uint8_t, kLongestName + slips(kLongestName) + 1>;
+  const auto far = static_cast<uint8_t>(most + 1);
+  Row before, previous, row;
+  before.fill(far);
+  previous.fill(far);
+  for (size_t j = 0; j <= std::min(most, b.size()); ++j) previous[j] = static_cast<uint8_t>(j);
   for (size_t i = 1; i <= a.size(); ++i) {
-    // Further from the diagonal the distance is more than `most`.
-    const size_t from = i > most ? i - most : 1;
-    const size_t to = std::min(b.size(), i + most);
-    row[from - 1] = i <= most ? i : far;
-    size_t nearest = row[from - 1];
-    for (size_t j = from; j <= to; ++j) {
+    row.fill(far);
+    if (i <= most) row[0] = static_cast<uint8_t>(i);
+    const size_t last = std::min(b.size(), i + most);
+    for (size_t j = i > most ? i - most : 1; j <= last; ++j) {
       const bool same = lower(a[i - 1]) == lower(b[j - 1]);
-      row[j] = std::min({previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (same ? 0u : 1u)});
+      int distance = std::min({previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (same ? 0 : 1)});
       if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1])) {
-        row[j] = std::min(row[j], before[j - 2] + 1);
+        distance = std::min(distance, before[j - 2] + 1);
       }
-      nearest = std::min(nearest, row[j]);
+      row[j] = static_cast<uint8_t>(distance);
     }
-    if (to < b.size()) row[to + 1] = far;
-    if (nearest > most && nearest_before > most) return far;
-    nearest_before = nearest;
-    before.swap(previous);
-    previous.swap(row);
+    before = previous;
+    previous = row;
   }
   return previous[b.size()];
 }
@@ -46,23 +50,21 @@ size_t edit_distance(std::string_view a, std::string_view b, size_t most) {
 }  // namespace
 
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates) {
-  constexpr size_t kLongestName = 64;
   if (name.empty() || name.size() > kLongestName) return "";
   std::string_view best;
-  size_t best_distance = std::numeric_limits<size_t>::max();
-  const size_t most = std::max<size_t>(1, name.size() / 3);
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    if (i % 64 == 0) check_cancelled();
-    const std::string_view candidate = candidates[i];
-    const size_t longer = std::max(name.size(), candidate.size());
-    if (longer - std::min(name.size(), candidate.size()) > most) continue;  // the distance is at least that
+  size_t most = slips(name.size());
+  size_t compared = 0;
+  for (std::string_view candidate : candidates) {
+    if (candidate.size() + most < name.size() || candidate.size() > name.size() + most) continue;
+    if (++compared > kMostCompared) break;
+    count_work(static_cast<int64_t>(name.size() * (2 * most + 1)));
     const size_t distance = edit_distance(name, candidate, most);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = candidate;
-    }
+    if (distance > most) continue;
+    best = candidate;
+    if (distance == 0) break;
+    most = distance - 1;  // only one nearer is better
   }
-  return best_distance <= most ? best : std::string_view{};
+  return best;
 }
 
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates) {

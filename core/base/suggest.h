@@ -6,7 +6,8 @@
 
 namespace tapewire {
 
-/// The candidate nearest to `name` by edit distance, or "" when none is near enough to be a likely slip.
+/// The candidate nearest to `name` by edit distance, the first of several, or "" when none is near enough to be a
+/// likely slip: of long names, and behind the first 2,000 candidates of like length, none is. Checks the cancel token.
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates);
 
 /// "; did you mean 'x'?" for an unknown name, or "" when no candidate is near.

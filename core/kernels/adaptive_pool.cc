@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -44,6 +45,7 @@ AdaptiveShape shape_of(const Tensor& x, size_t rank, const Tensor& out) {
   }
   for (size_t d = 0; d < 3; ++d) {
     for (int64_t i = 0; i < s.out[d]; ++i) {
+      count_work(4);
       // i * in / out without the product, which could overflow.
       const int64_t whole = s.in[d] / s.out[d];
       const int64_t rest = s.in[d] % s.out[d];
@@ -71,6 +73,7 @@ template <class F>
 void for_each_row(const AdaptiveShape& s, const Window& depth, const Window& height, const Window& width, const F& f) {
   for (int64_t d = depth.begin; d < depth.end; ++d) {
     for (int64_t h = height.begin; h < height.end; ++h) {
+      count_work(width.end - width.begin);
       f((d * s.in[1] + h) * s.in[2] + width.begin, width.end - width.begin);
     }
   }

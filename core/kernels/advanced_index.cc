@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -23,7 +24,8 @@ void for_each_row(const LoopNest& nest, int64_t begin, int64_t end, const F& f) 
       rest /= nest.sizes[d];
       for (size_t o = 0; o < 3; ++o) offset[o] += at * nest.strides[o][d];
     }
-    const int64_t n = std::min(end - begin, row - begin % row);
+    const int64_t n = std::min({end - begin, row - begin % row, kPieceElements});
+    count_work(n);
     f(n, offset);
     begin += n;
   }
@@ -123,7 +125,9 @@ std::vector<Tensor> nonzero(const Tensor& mask) {
   const Tensor plain = contiguous(mask);
   const auto* set = static_cast<const uint8_t*>(plain.raw_data());  // a bool is a byte, too
   const int64_t total = plain.numel();
-  const int64_t count = total - std::count(set, set + total, uint8_t{0});
+  int64_t count = 0;
+  in_pieces(total,
+            [&](int64_t begin, int64_t end) { count += end - begin - std::count(set + begin, set + end, uint8_t{0}); });
   const Shape sizes = mask.dim() == 0 ? Shape{1} : mask.sizes();
   std::vector<Tensor> out;
   int64_t inner = total;
@@ -131,9 +135,11 @@ std::vector<Tensor> nonzero(const Tensor& mask) {
     const Tensor indices = Tensor::empty({count}, DType::kInt64);
     auto* to = indices.mutable_data<int64_t>();
     if (size > 0) inner /= size;
-    for (int64_t i = 0; i < total; ++i) {
-      if (set[i] != 0) *to++ = i / inner % size;
-    }
+    in_pieces(total, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        if (set[i] != 0) *to++ = i / inner % size;
+      }
+    });
     out.push_back(indices);
   }
   return out;

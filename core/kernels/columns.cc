@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
@@ -32,10 +33,13 @@ struct Window {
     for (int64_t bh = 0; bh < blocks[0]; ++bh) {
       const int64_t row = top + bh * params.stride[0];
       const bool inside = row >= 0 && row < height;
-      for (int64_t bw = 0; bw < blocks[1]; ++bw, ++at) {
-        const int64_t column = left + bw * params.stride[1];
-        f(at, inside && column >= 0 && column < width ? row * width + column : -1);
-      }
+      count_work(blocks[1]);
+      in_pieces(blocks[1], [&](int64_t begin, int64_t end) {
+        for (int64_t bw = begin; bw < end; ++bw, ++at) {
+          const int64_t column = left + bw * params.stride[1];
+          f(at, inside && column >= 0 && column < width ? row * width + column : -1);
+        }
+      });
     }
   }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/conv_impl.h"
 #include "core/kernels/elementwise_impl.h"
@@ -10,35 +11,64 @@ namespace {
 
 // Columns are made for so many elements at a time, whole output rows.
 constexpr int64_t kColumnElements = 1 << 18;
+// A row that needs more is cut, too: a kernel may be as large as memory.
+constexpr int64_t kMostColumnElements = 4 * kColumnElements;
 constexpr int64_t kTaskProducts = 2 << 20;
 
-int64_t rows_at_once(const ConvShape& s) {
-  const int64_t per_row = std::max<int64_t>(1, s.group_in() * s.kernel_plane() * s.out[2]);
-  return std::clamp<int64_t>(kColumnElements / per_row, 1, s.out[0] * s.out[1]);
-}
+// Output rows [row, row + rows), of each the outputs [column, column + columns).
+struct Tile {
+  int64_t row;
+  int64_t rows;
+  int64_t column;
+  int64_t columns;
 
-// For the forward pass, which may cut an image into tasks: a few for a batch of one.
-int64_t rows_a_task(const ConvShape& s) {
-  const int64_t tasks = std::clamp<int64_t>(s.products() / (s.batch * kTaskProducts), 1, s.batch > 4 ? 1 : 8);
-  return std::min(rows_at_once(s), (s.out[0] * s.out[1] + tasks - 1) / tasks);
-}
+  int64_t outputs() const { return rows * columns; }
+};
+
+// An image's outputs cut into tiles: several whole rows, or parts of one.
+class Tiling {
+ public:
+  Tiling(const ConvShape& s, int64_t tasks) : all_rows_(s.out[0] * s.out[1]), width_(s.out[2]), columns_(width_) {
+    const int64_t filter = s.group_in() * s.kernel_plane();
+    const int64_t per_row = std::max<int64_t>(1, filter * width_);
+    rows_ = std::clamp<int64_t>(kColumnElements / per_row, 1, (all_rows_ + tasks - 1) / tasks);
+    if (per_row > kMostColumnElements) columns_ = std::min(width_, std::max<int64_t>(16, kMostColumnElements / filter));
+    parts_ = (width_ + columns_ - 1) / columns_;
+  }
+  int64_t count() const { return (all_rows_ + rows_ - 1) / rows_ * parts_; }
+  int64_t most_outputs() const { return rows_ * columns_; }
+  Tile operator[](int64_t i) const {
+    const int64_t row = i / parts_ * rows_;
+    const int64_t column = i % parts_ * columns_;
+    return {row, std::min(rows_, all_rows_ - row), column, std::min(columns_, width_ - column)};
+  }
+
+ private:
+  int64_t all_rows_;
+  int64_t width_;
+  int64_t rows_;
+  int64_t columns_;
+  int64_t parts_;
+};
 
 // Calls f(column row, x offset or -1 where the whole row of outputs misses the image, first column, kw) for each
-// element of the kernel and each output row.
+// element of the kernel and each output row of a tile.
 template <class F>
-void for_each_patch_row(const ConvShape& s, int64_t first_row, int64_t rows, const F& f) {
+void for_each_patch_row(const ConvShape& s, const Tile& tile, const F& f) {
   int64_t k = 0;
   for (int64_t c = 0; c < s.group_in(); ++c) {
     for (int64_t kd = 0; kd < s.kernel[0]; ++kd) {
       for (int64_t kh = 0; kh < s.kernel[1]; ++kh) {
         for (int64_t kw = 0; kw < s.kernel[2]; ++kw, ++k) {
-          for (int64_t r = 0; r < rows; ++r) {
-            const int64_t od = (first_row + r) / s.out[1];
-            const int64_t oh = (first_row + r) % s.out[1];
+          count_work(tile.outputs());
+          for (int64_t r = 0; r < tile.rows; ++r) {
+            const int64_t od = (tile.row + r) / s.out[1];
+            const int64_t oh = (tile.row + r) % s.out[1];
             const int64_t id = od * s.stride[0] - s.padding[0] + kd * s.dilation[0];
             const int64_t ih = oh * s.stride[1] - s.padding[1] + kh * s.dilation[1];
             const bool inside = id >= 0 && id < s.in[0] && ih >= 0 && ih < s.in[1];
-            f(k, r, inside ? ((c * s.in[0] + id) * s.in[1] + ih) * s.in[2] : -1, kw * s.dilation[2] - s.padding[2]);
+            f(k, r, inside ? ((c * s.in[0] + id) * s.in[1] + ih) * s.in[2] : -1,
+              kw * s.dilation[2] - s.padding[2] + tile.column * s.stride[2]);
           }
         }
       }
@@ -46,27 +76,27 @@ void for_each_patch_row(const ConvShape& s, int64_t first_row, int64_t rows, con
   }
 }
 
-// The outputs of a row that see the image at ow * stride + shift: [low, high).
-std::pair<int64_t, int64_t> seen(const ConvShape& s, int64_t shift) {
+// Of a row's `width` outputs, those that see the image at ow * stride + shift: [low, high).
+std::pair<int64_t, int64_t> seen(const ConvShape& s, int64_t shift, int64_t width) {
   const int64_t stride = s.stride[2];
   const int64_t limit = s.in[2] - shift;
   // Divisions that round up; the stride may be any positive number.
-  const int64_t low = shift >= 0 ? 0 : std::min(s.out[2], (-shift - 1) / stride + 1);
-  const int64_t high = limit <= 0 ? 0 : std::min(s.out[2], (limit - 1) / stride + 1);
+  const int64_t low = shift >= 0 ? 0 : std::min(width, (-shift - 1) / stride + 1);
+  const int64_t high = limit <= 0 ? 0 : std::min(width, (limit - 1) / stride + 1);
   return {low, std::max(low, high)};
 }
 
 template <class T>
-void to_columns(const ConvShape& s, const T* x, int64_t first_row, int64_t rows, T* columns) {
-  const int64_t width = s.out[2];
+void to_columns(const ConvShape& s, const T* x, const Tile& tile, T* columns) {
+  const int64_t width = tile.columns;
   const int64_t stride = s.stride[2];
-  for_each_patch_row(s, first_row, rows, [&](int64_t k, int64_t r, int64_t offset, int64_t shift) {
-    T* to = columns + (k * rows + r) * width;
+  for_each_patch_row(s, tile, [&](int64_t k, int64_t r, int64_t offset, int64_t shift) {
+    T* to = columns + (k * tile.rows + r) * width;
     if (offset < 0) {
       std::fill_n(to, width, T{0});
       return;
     }
-    const auto [low, high] = seen(s, shift);
+    const auto [low, high] = seen(s, shift, width);
     std::fill_n(to, low, T{0});
     const T* from = x + offset + shift;
     if (stride == 1) {
@@ -79,13 +109,13 @@ void to_columns(const ConvShape& s, const T* x, int64_t first_row, int64_t rows,
 }
 
 template <class T>
-void add_columns(const ConvShape& s, const T* columns, int64_t first_row, int64_t rows, T* x) {
-  const int64_t width = s.out[2];
+void add_columns(const ConvShape& s, const T* columns, const Tile& tile, T* x) {
+  const int64_t width = tile.columns;
   const int64_t stride = s.stride[2];
-  for_each_patch_row(s, first_row, rows, [&](int64_t k, int64_t r, int64_t offset, int64_t shift) {
+  for_each_patch_row(s, tile, [&](int64_t k, int64_t r, int64_t offset, int64_t shift) {
     if (offset < 0) return;
-    const T* from = columns + (k * rows + r) * width;
-    const auto [low, high] = seen(s, shift);
+    const T* from = columns + (k * tile.rows + r) * width;
+    const auto [low, high] = seen(s, shift, width);
     T* to = x + offset + shift;
     if (stride == 1) {
       TW_INDEPENDENT
@@ -113,30 +143,31 @@ bool needs_no_columns(const ConvShape& s) {
 template <class T>
 void forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* out) {
   const int64_t filter = s.group_in() * s.kernel_plane();
-  const int64_t all_rows = s.out[0] * s.out[1];
-  const int64_t rows = rows_a_task(s);
-  const int64_t tiles = (all_rows + rows - 1) / rows;
+  // The forward pass may cut an image into tasks: a few for a batch of one.
+  const int64_t tasks = std::clamp<int64_t>(s.products() / (s.batch * kTaskProducts), 1, s.batch > 4 ? 1 : 8);
+  const Tiling tiling(s, tasks);
+  const int64_t tiles = tiling.count();
   const bool plain = needs_no_columns(s);
   const int64_t work = std::max<int64_t>(1, s.products() / (s.batch * s.groups * tiles));
   parallel_for(s.batch * s.groups * tiles, std::max<int64_t>(1, kTaskProducts / work), [&](int64_t begin, int64_t end) {
     Tensor holder;
-    T* columns = plain ? nullptr : room<T>(holder, filter * rows * s.out[2]);
+    T* columns = plain ? nullptr : room<T>(holder, filter * tiling.most_outputs());
     for (int64_t item = begin; item < end; ++item) {
-      const int64_t tile = item % tiles;
+      const Tile tile = tiling[item % tiles];
       const int64_t group = item / tiles % s.groups;
       const int64_t n = item / tiles / s.groups;
-      const int64_t first = tile * rows;
-      const int64_t count = std::min(rows, all_rows - first);
-      const int64_t width = count * s.out[2];
+      const int64_t first = tile.row * s.out[2] + tile.column;
+      const int64_t width = tile.outputs();
       const T* image = x + (n * s.in_channels + group * s.group_in()) * s.in_plane();
-      T* to = out + (n * s.out_channels + group * s.group_out()) * s.out_plane() + first * s.out[2];
+      T* to = out + (n * s.out_channels + group * s.group_out()) * s.out_plane() + first;
       MatrixView<T> patches{columns, filter, width, width, 1};
       if (plain) {
-        patches = {image + first * s.out[2], filter, width, s.in_plane(), 1};
+        patches = {image + first, filter, width, s.in_plane(), 1};
       } else {
-        to_columns(s, image, first, count, columns);
+        to_columns(s, image, tile, columns);
       }
       for (int64_t o = 0; bias != nullptr && o < s.group_out(); ++o) {
+        count_work(width);
         std::fill_n(to + o * s.out_plane(), width, bias[group * s.group_out() + o]);
       }
       const MatrixView<T> filters{w + group * s.group_out() * filter, s.group_out(), filter, filter, 1};
@@ -148,12 +179,11 @@ void forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* out) 
 template <class T>
 void backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x) {
   const int64_t filter = s.group_in() * s.kernel_plane();
-  const int64_t all_rows = s.out[0] * s.out[1];
-  const int64_t rows = rows_at_once(s);
+  const Tiling tiling(s, 1);
   const int64_t work = std::max<int64_t>(1, s.products() / (s.batch * s.groups));
   parallel_for(s.batch * s.groups, std::max<int64_t>(1, kTaskProducts / work), [&](int64_t begin, int64_t end) {
     Tensor holder;
-    T* columns = room<T>(holder, filter * rows * s.out[2]);
+    T* columns = room<T>(holder, filter * tiling.most_outputs());
     for (int64_t item = begin; item < end; ++item) {
       const int64_t group = item % s.groups;
       const int64_t n = item / s.groups;
@@ -161,12 +191,12 @@ void backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x) {
       const T* from = grad + (n * s.out_channels + group * s.group_out()) * s.out_plane();
       const MatrixView<T> filters{w + group * s.group_out() * filter, s.group_out(), filter, filter, 1};
       std::fill_n(image, s.group_in() * s.in_plane(), T{0});
-      for (int64_t first = 0; first < all_rows; first += rows) {
-        const int64_t count = std::min(rows, all_rows - first);
-        const int64_t width = count * s.out[2];
-        const MatrixView<T> part{from + first * s.out[2], s.group_out(), width, s.out_plane(), 1};
+      for (int64_t i = 0; i < tiling.count(); ++i) {
+        const Tile tile = tiling[i];
+        const int64_t width = tile.outputs();
+        const MatrixView<T> part{from + tile.row * s.out[2] + tile.column, s.group_out(), width, s.out_plane(), 1};
         gemm_serial(filters.transposed(), part, columns, width, false);
-        add_columns(s, columns, first, count, image);
+        add_columns(s, columns, tile, image);
       }
     }
   });
@@ -175,8 +205,7 @@ void backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x) {
 template <class T>
 void backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w) {
   const int64_t filter = s.group_in() * s.kernel_plane();
-  const int64_t all_rows = s.out[0] * s.out[1];
-  const int64_t rows = rows_at_once(s);
+  const Tiling tiling(s, 1);
   const bool plain = needs_no_columns(s);
   // Each part of the batch sums into weights of its own; they are added in order.
   constexpr int64_t kParts = 8;
@@ -187,23 +216,24 @@ void backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w) {
   T* sums = parts > 1 ? room<T>(sums_holder, parts * s.weight_count()) : grad_w;
   parallel_for(s.batch, grain, [&](int64_t begin, int64_t end) {
     Tensor holder;
-    T* columns = plain ? nullptr : room<T>(holder, filter * rows * s.out[2]);
+    T* columns = plain ? nullptr : room<T>(holder, filter * tiling.most_outputs());
     T* sum = sums + begin / grain * s.weight_count();
     std::fill_n(sum, s.weight_count(), T{0});
     for (int64_t n = begin; n < end; ++n) {
       for (int64_t group = 0; group < s.groups; ++group) {
         const T* image = x + (n * s.in_channels + group * s.group_in()) * s.in_plane();
         const T* from = grad + (n * s.out_channels + group * s.group_out()) * s.out_plane();
-        for (int64_t first = 0; first < all_rows; first += rows) {
-          const int64_t count = std::min(rows, all_rows - first);
-          const int64_t width = count * s.out[2];
+        for (int64_t i = 0; i < tiling.count(); ++i) {
+          const Tile tile = tiling[i];
+          const int64_t first = tile.row * s.out[2] + tile.column;
+          const int64_t width = tile.outputs();
           MatrixView<T> patches{columns, filter, width, width, 1};
           if (plain) {
-            patches = {image + first * s.out[2], filter, width, s.in_plane(), 1};
+            patches = {image + first, filter, width, s.in_plane(), 1};
           } else {
-            to_columns(s, image, first, count, columns);
+            to_columns(s, image, tile, columns);
           }
-          const MatrixView<T> part{from + first * s.out[2], s.group_out(), width, s.out_plane(), 1};
+          const MatrixView<T> part{from + first, s.group_out(), width, s.out_plane(), 1};
           gemm_serial(part, patches.transposed(), sum + group * s.group_out() * filter, filter, true);
         }
       }
@@ -214,8 +244,10 @@ void backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w) {
   std::copy_n(sums, count, grad_w);
   for (int64_t part = 1; part < parts; ++part) {
     const T* sum = sums + part * count;
-    TW_INDEPENDENT
-    for (int64_t i = 0; i < count; ++i) grad_w[i] += sum[i];
+    in_pieces(count, [&](int64_t begin, int64_t end) {
+      TW_INDEPENDENT
+      for (int64_t i = begin; i < end; ++i) grad_w[i] += sum[i];
+    });
   }
 }
 

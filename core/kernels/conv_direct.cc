@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/conv_impl.h"
 #include "core/kernels/elementwise_impl.h"
@@ -118,6 +119,7 @@ void forward_image(const ConvShape& s, Plane& x, const T* packed, const T* bias,
     const int64_t channels = std::min<int64_t>(kOut, s.out_channels - o);
     T start[kOut] = {};
     for (int64_t i = 0; bias != nullptr && i < channels; ++i) start[i] = bias[o + i];
+    count_work(positions * filter * kOut);  // some ten of these are done in a nanosecond
     for (int64_t p = 0; p < positions; p += kPos) {
       const int64_t count = std::min<int64_t>(kPos, positions - p);
       int64_t at[kPos];
@@ -191,6 +193,7 @@ void input_images(const ConvShape& s, Plane& grad, const T* packed, Plane& sums)
     const int64_t last = std::min(s.kernel[1] - 1, ih + s.padding[1]);
     for (int64_t c = 0; c < s.in_channels; c += kIn) {
       const T* w_block = packed + c / kIn * s.out_channels * per_out;
+      count_work(across * s.out_channels * per_out);
       for (int64_t v = 0; v < across; ++v) {
         Vec acc[kImages][kIn][kWidth] = {};
         for (int64_t o = 0; o < s.out_channels; ++o) {
@@ -277,6 +280,7 @@ void weight_part(const ConvShape& s, const Plane& x, const Plane& grad, int64_t 
       for (int64_t kh = 0; kh < s.kernel[1]; ++kh) {
         Vec acc[kOut][kWidth] = {};
         for (int64_t n = 0; n < images; ++n) {
+          count_work(s.out[1] * across * kOut * kWidth);
           const T* image = x.channel(n * s.in_channels + c) + kh * x.pitch;
           const T* g[kOut];
           for (int i = 0; i < kOut; ++i) {
@@ -338,6 +342,9 @@ void weight_with(const ConvShape& s, const T* grad, const T* x, T* grad_w) {
 }  // namespace
 
 bool fits(const ConvShape& s) {
+  // A block of channels of an image is done without a look at the cancel token.
+  constexpr int64_t kMostProducts = 64 << 20;  // for one output channel
+  if (s.out_plane() > kMostProducts / (s.in_channels * s.kernel_plane())) return false;
   const bool plain = s.rank <= 2 && s.groups == 1 && s.stride == std::array<int64_t, 3>{1, 1, 1} &&
                      s.dilation == std::array<int64_t, 3>{1, 1, 1};
   return plain && has_width(s.kernel[2]) && vectors_of(s.out[2]) * kLanes <= 2 * s.out[2] &&

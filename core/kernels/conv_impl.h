@@ -32,7 +32,8 @@ struct ConvShape {
   friend bool operator==(const ConvShape&, const ConvShape&) = default;
 };
 
-// Ways to compute each pass, on plain arrays; `bias` may be null. Results are overwritten.
+// Ways to compute each pass, on plain arrays; `bias` may be null. Results are overwritten. All check the cancel token
+// every few milliseconds.
 
 /// Patches laid out as columns, and matrix products: any convolution.
 namespace conv_columns {
@@ -51,7 +52,7 @@ void backward_input(const ConvShape& s, const int64_t* grad, const int64_t* w, i
 }  // namespace conv_plain
 
 /// Register tiles over rows of the image: few channels, kernels up to 7 wide, stride 1, one group, up to two
-/// dimensions.
+/// dimensions, images of moderate size.
 namespace conv_direct {
 bool fits(const ConvShape& s);
 void forward(const ConvShape& s, const float* x, const float* w, const float* bias, float* out);

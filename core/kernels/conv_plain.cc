@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/conv_impl.h"
 #include "core/kernels/elementwise_impl.h"
@@ -20,13 +21,17 @@ void for_each_product(const ConvShape& s, int64_t n, const F& f) {
         const int64_t kd = k / (s.kernel[1] * s.kernel[2]);
         const int64_t kh = k / s.kernel[2] % s.kernel[1];
         const int64_t kw = k % s.kernel[2];
-        for (int64_t at = 0; at < s.out_plane(); ++at) {
-          const int64_t d = at / (s.out[1] * s.out[2]) * s.stride[0] - s.padding[0] + kd * s.dilation[0];
-          const int64_t h = at / s.out[2] % s.out[1] * s.stride[1] - s.padding[1] + kh * s.dilation[1];
-          const int64_t w = at % s.out[2] * s.stride[2] - s.padding[2] + kw * s.dilation[2];
-          if (d < 0 || d >= s.in[0] || h < 0 || h >= s.in[1] || w < 0 || w >= s.in[2]) continue;
-          f(x_plane + (d * s.in[1] + h) * s.in[2] + w, (o * s.group_in() + c) * kernel + k, out_plane + at);
-        }
+        count_work(8 * s.out_plane());
+        const auto run = [&](int64_t begin, int64_t end) {
+          for (int64_t at = begin; at < end; ++at) {
+            const int64_t d = at / (s.out[1] * s.out[2]) * s.stride[0] - s.padding[0] + kd * s.dilation[0];
+            const int64_t h = at / s.out[2] % s.out[1] * s.stride[1] - s.padding[1] + kh * s.dilation[1];
+            const int64_t w = at % s.out[2] * s.stride[2] - s.padding[2] + kw * s.dilation[2];
+            if (d < 0 || d >= s.in[0] || h < 0 || h >= s.in[1] || w < 0 || w >= s.in[2]) continue;
+            f(x_plane + (d * s.in[1] + h) * s.in[2] + w, (o * s.group_in() + c) * kernel + k, out_plane + at);
+          }
+        };
+        in_pieces(s.out_plane(), run);
       }
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/elementwise_impl.h"
 
@@ -26,6 +27,7 @@ template <class Word>
 void transpose_block(const Word* from, int64_t from_stride, Word* to, int64_t to_stride, int64_t rows, int64_t cols) {
   for (int64_t r0 = 0; r0 < rows; r0 += kTile) {
     for (int64_t c0 = 0; c0 < cols; c0 += kTile) {
+      count_work(kTile * kTile);
       const int64_t r1 = std::min(rows, r0 + kTile);
       const int64_t c1 = std::min(cols, c0 + kTile);
       for (int64_t r = r0; r < r1; ++r) {

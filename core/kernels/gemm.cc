@@ -1,9 +1,9 @@
-#include <Eigen/Core>
-
 #include <algorithm>
 #include <bit>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
+#include "core/kernels/eigen_impl.h"
 #include "core/kernels/elementwise_impl.h"
 #include "core/kernels/gemm_impl.h"
 #include "core/kernels/simd_impl.h"
@@ -15,6 +15,8 @@ namespace {
 constexpr int64_t kSmallProduct = 4096;
 // A task should have so many multiplications at least.
 constexpr int64_t kTaskProduct = 3 << 20;
+// The most of a product with a vector at once: Eigen makes it in one sweep, without a look at the cancel token.
+constexpr int64_t kVectorProduct = 8 << 20;
 
 template <class T>
 T dot(const T* x, const T* y, int64_t n) {
@@ -84,12 +86,43 @@ void as_eigen(const MatrixView<T>& m, const F& f) {
   }
 }
 
+// A matrix times a vector, either way round, in pieces.
+template <class T>
+void long_vector_product(const MatrixView<T>& a, const MatrixView<T>& b, T* out, int64_t out_stride, bool add) {
+  constexpr int64_t kLeastStep = 8;  // Eigen takes so many rows together
+  const int64_t depth = std::min(a.cols, kVectorProduct / kLeastStep);
+  const int64_t size = std::max(a.rows, b.cols);
+  const int64_t step = kVectorProduct / depth / kLeastStep * kLeastStep;
+  for (int64_t p = 0; p < a.cols; p += depth) {
+    const int64_t terms = std::min(depth, a.cols - p);
+    for (int64_t i = 0; i < size; i += step) {
+      check_cancelled();
+      const int64_t count = std::min(step, size - i);
+      if (a.rows == 1) {
+        gemm_serial(a.block(0, 1, p, terms), b.block(p, terms, i, count), out + i, out_stride, add || p > 0);
+      } else {
+        gemm_serial(a.block(i, count, p, terms), b.block(p, terms, 0, 1), out + i * out_stride, out_stride,
+                    add || p > 0);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 template <class T>
 void gemm_serial(const MatrixView<T>& a, const MatrixView<T>& b, T* out, int64_t out_stride, bool add) {
   if (a.rows == 0 || b.cols == 0) return;
-  if (a.cols == 0 || a.rows * a.cols * b.cols <= kSmallProduct) return small_product(a, b, out, out_stride, add);
+  if (a.cols == 0) {
+    for (int64_t i = 0; i < a.rows && !add; ++i) {
+      count_work(b.cols);
+      std::fill_n(out + i * out_stride, b.cols, T{0});
+    }
+    return;
+  }
+  const int64_t products = a.rows * a.cols * b.cols;
+  if (products <= kSmallProduct) return small_product(a, b, out, out_stride, add);
+  if (products > kVectorProduct && (a.rows == 1 || b.cols == 1)) return long_vector_product(a, b, out, out_stride, add);
   as_eigen(a, [&](const auto& left) {
     as_eigen(b, [&](const auto& right) { multiply_into<T>(left, right, out, out_stride, add); });
   });

@@ -22,6 +22,7 @@ struct MatrixView {
 };
 
 /// out = a b, or out += a b when `add`, on this thread alone; rows of `out` lie out_stride apart. float and double.
+/// Checks the cancel token within long products.
 template <class T>
 void gemm_serial(const MatrixView<T>& a, const MatrixView<T>& b, T* out, int64_t out_stride, bool add);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -30,11 +31,13 @@ Extents extents_of(const Tensor& x) {
 template <class F>
 double sum_lanes(int64_t n, const F& f) {
   double lanes[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    for (int64_t l = 0; l < 8; ++l) lanes[l] += f(i + l);
-  }
-  for (; i < n; ++i) lanes[0] += f(i);
+  in_pieces(n, [&](int64_t begin, int64_t end) {
+    int64_t i = begin;
+    for (; i + 8 <= end; i += 8) {
+      for (int64_t l = 0; l < 8; ++l) lanes[l] += f(i + l);
+    }
+    for (; i < end; ++i) lanes[0] += f(i);
+  });
   return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
@@ -79,6 +82,7 @@ void row_backward(const Extents& e, const T* grad, const T* x, bool centred, T m
       const T* g = grad + c * e.plane;
       const T* v = x + c * e.plane;
       const double w = static_cast<double>(weight[c]);
+      count_work(2 * e.plane);
       sum += w * sum_lanes(e.plane, [&](int64_t i) { return static_cast<double>(g[i]); });
       dot += w *
              sum_lanes(e.plane, [&](int64_t i) { return static_cast<double>(g[i]) * (static_cast<double>(v[i]) - m); });
@@ -89,8 +93,10 @@ void row_backward(const Extents& e, const T* grad, const T* x, bool centred, T m
   const T offset = centred ? static_cast<T>(sum / count) : T{0};
   const T slope = static_cast<T>(dot * r * r / count);
   if (e.plane == 1) {
-    TW_INDEPENDENT
-    for (int64_t c = 0; c < e.channels; ++c) to[c] = (grad[c] * weight[c] - offset - (x[c] - mean) * slope) * rstd;
+    in_pieces(e.channels, [&](int64_t begin, int64_t end) {
+      TW_INDEPENDENT
+      for (int64_t c = begin; c < end; ++c) to[c] = (grad[c] * weight[c] - offset - (x[c] - mean) * slope) * rstd;
+    });
     return;
   }
   for (int64_t c = 0; c < e.channels; ++c) {
@@ -98,8 +104,11 @@ void row_backward(const Extents& e, const T* grad, const T* x, bool centred, T m
     const T* v = x + c * e.plane;
     const T w = weight[c];
     T* out = to + c * e.plane;
-    TW_INDEPENDENT
-    for (int64_t i = 0; i < e.plane; ++i) out[i] = (g[i] * w - offset - (v[i] - mean) * slope) * rstd;
+    count_work(e.plane);
+    in_pieces(e.plane, [&](int64_t begin, int64_t end) {
+      TW_INDEPENDENT
+      for (int64_t i = begin; i < end; ++i) out[i] = (g[i] * w - offset - (v[i] - mean) * slope) * rstd;
+    });
   }
 }
 
@@ -117,6 +126,7 @@ void channel_sums(const Extents& e, const T* grad, const T* x, const T* mean, co
       const T* v = x + (n * e.groups * e.channels + c) * e.plane;
       double* s = sum + (c - begin);
       double* d = dot + (c - begin);
+      count_work(2 * (last - c) * e.plane);
       if (e.plane == 1) {
         TW_INDEPENDENT
         for (int64_t i = 0; i < last - c; ++i) {
@@ -190,15 +200,20 @@ void group_norm_forward(const Tensor& x, const Tensor& mean, const Tensor& rstd,
         const T centre = m[row];
         const T scale = r[row];
         if (e.plane == 1) {
-          TW_INDEPENDENT
-          for (int64_t c = 0; c < e.channels; ++c) y[c] = (in[c] - centre) * scale * w[c] + b[c];
+          in_pieces(e.channels, [&](int64_t first, int64_t last) {
+            TW_INDEPENDENT
+            for (int64_t c = first; c < last; ++c) y[c] = (in[c] - centre) * scale * w[c] + b[c];
+          });
           continue;
         }
         for (int64_t c = 0; c < e.channels; ++c, in += e.plane, y += e.plane) {
           const T factor = scale * w[c];
           const T offset = b[c];
-          TW_INDEPENDENT
-          for (int64_t i = 0; i < e.plane; ++i) y[i] = (in[i] - centre) * factor + offset;
+          count_work(e.plane);
+          in_pieces(e.plane, [&](int64_t first, int64_t last) {
+            TW_INDEPENDENT
+            for (int64_t i = first; i < last; ++i) y[i] = (in[i] - centre) * factor + offset;
+          });
         }
       }
     });

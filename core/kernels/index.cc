@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -28,7 +29,8 @@ void walk(const LoopNest& nest, int64_t begin, int64_t end, const F& f) {
       rest /= nest.sizes[d];
       for (size_t o = 0; o < kOperands; ++o) offset[o] += at * nest.strides[o][d];
     }
-    const int64_t stop = std::min(end, begin + row - begin % row);
+    const int64_t stop = std::min({end, begin + row - begin % row, begin + kPieceElements});
+    count_work(stop - begin);
     for (; begin < stop; ++begin) {
       f(offset);
       for (size_t o = 0; o < kOperands; ++o) offset[o] += nest.strides[o][inner];
@@ -106,9 +108,12 @@ class IndexList {
       : plain_(contiguous(index)), list_(plain_.data<int64_t>(), static_cast<size_t>(plain_.numel())) {}
   /// Throws for one outside [0, size).
   IndexList(const Tensor& index, int64_t dim, int64_t size) : IndexList(index) {
-    for (const int64_t i : list_) {
-      if (i < 0 || i >= size) fail_index(i, dim, size);
-    }
+    in_pieces(this->size(), [&](int64_t begin, int64_t end) {
+      for (int64_t at = begin; at < end; ++at) {
+        const int64_t i = (*this)[at];
+        if (i < 0 || i >= size) fail_index(i, dim, size);
+      }
+    });
   }
 
   int64_t size() const { return static_cast<int64_t>(list_.size()); }
@@ -211,7 +216,12 @@ void index_select(const Tensor& x, int64_t dim, const Tensor& index, const Tenso
   parallel_for(rows, std::max<int64_t>(1, 4 * kLightGrain / inner), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const int64_t source = r / count * size + list[r % count];
-      std::memcpy(to + r * inner, from + source * inner, static_cast<size_t>(inner));
+      constexpr int64_t kMost = 1 << 20;  // bytes between two looks at the token
+      for (int64_t done = 0; done < inner; done += kMost) {
+        if (inner > kMost) check_cancelled();
+        std::memcpy(to + r * inner + done, from + source * inner + done,
+                    static_cast<size_t>(std::min(kMost, inner - done)));
+      }
     }
   });
   if (!result.is_same(out)) copy(result, out);
@@ -235,12 +245,14 @@ void index_fill(const Tensor& dst, int64_t dim, const Tensor& index, const Scala
   const int64_t size = along(dst, dim).size;
   const IndexList list(index);
   for (const int64_t i : list) {
+    count_work(1);
     if (i < -size || i >= size) fail_index(i, dim, size);
   }
   if (dst.numel() == 0) return;
   // Once each: the same slice over and over could take a time that neither tensor's size tells.
   std::vector<bool> filled(static_cast<size_t>(size));
   for (const int64_t i : list) {
+    count_work(1 + dst.numel() / size);
     const int64_t at = i < 0 ? i + size : i;
     if (filled[static_cast<size_t>(at)]) continue;
     filled[static_cast<size_t>(at)] = true;
@@ -295,6 +307,7 @@ void embedding_backward(const Tensor& grad, const Tensor& index, int64_t padding
         if (list[i] == padding_idx) continue;
         T* row = to + list[i] * width;
         const T* g = from + i * width;
+        count_work(end - begin);
         TW_INDEPENDENT
         for (int64_t c = begin; c < end; ++c) row[c] += g[c];
       }

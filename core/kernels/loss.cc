@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -47,12 +48,16 @@ void for_each_margin(const Tensor& x, const Tensor& target, const F& f) {
     for (int64_t n = begin; n < end; ++n) {
       const T* row = values + n * classes;
       targets.read(all_targets + n * classes, classes);
+      count_work(classes);
       for (const int64_t t : targets.list) {
-        for (int64_t i = 0; i < classes; ++i) {
-          if (targets.among[static_cast<size_t>(i)]) continue;
-          const T margin = T{1} - (row[t] - row[i]);
-          if (margin > T{0}) f(n, t, i, margin);
-        }
+        count_work(classes);
+        in_pieces(classes, [&](int64_t first, int64_t last) {
+          for (int64_t i = first; i < last; ++i) {
+            if (targets.among[static_cast<size_t>(i)]) continue;
+            const T margin = T{1} - (row[t] - row[i]);
+            if (margin > T{0}) f(n, t, i, margin);
+          }
+        });
       }
     }
   });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -37,9 +38,11 @@ void integer_product(const MatrixView<T>& a, const MatrixView<T>& b, T* out, int
     T* row = out + i * out_stride;
     for (int64_t p = 0; p < a.cols; ++p) {
       const T factor = a.data[i * a.row_stride + p * a.col_stride];
-      for (int64_t j = 0; j < b.cols; ++j) {
-        row[j] = add(row[j], multiply(factor, b.data[p * b.row_stride + j * b.col_stride]));
-      }
+      const T* right = b.data + p * b.row_stride;
+      count_work(b.cols);
+      in_pieces(b.cols, [&](int64_t begin, int64_t end) {
+        for (int64_t j = begin; j < end; ++j) row[j] = add(row[j], multiply(factor, right[j * b.col_stride]));
+      });
     }
   }
 }
@@ -52,7 +55,10 @@ bool scale_output(T* out, int64_t rows, int64_t cols, int64_t stride, double bet
   const T factor = static_cast<T>(beta);
   for (int64_t i = 0; i < rows; ++i) {
     T* row = out + i * stride;
-    for (int64_t j = 0; j < cols; ++j) row[j] = beta == 0 ? T{0} : multiply(factor, row[j]);
+    count_work(cols);
+    in_pieces(cols, [&](int64_t begin, int64_t end) {
+      for (int64_t j = begin; j < end; ++j) row[j] = beta == 0 ? T{0} : multiply(factor, row[j]);
+    });
   }
   return true;
 }
@@ -126,7 +132,10 @@ void linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& 
     if (bias.defined()) {
       const Tensor plain = contiguous(bias);
       const T* row = plain.data<T>();
-      for (int64_t i = 0; i < out.size(0); ++i) std::copy_n(row, width, to + i * width);
+      for (int64_t i = 0; i < out.size(0); ++i) {
+        count_work(width);
+        std::copy_n(row, width, to + i * width);
+      }
     }
     product(view_of<T>(left, 0), view_of<T>(right, 0).transposed(), to, bias.defined() ? 1.0 : 0.0, /*parallel=*/true);
   });

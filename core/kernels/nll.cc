@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "core/base/parallel_for.h"
+#include "core/base/cancel.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
 #include "core/kernels/index.h"
@@ -78,16 +78,18 @@ void nll_forward(const Tensor& log_probs, const Tensor& target, const Tensor& we
     const int64_t* t = plain_target.data<int64_t>();
     const Classes<T> classes(weight, e, ignore_index);
     double total = 0;
-    for (int64_t i = 0; i < e.targets(); ++i) {
-      if (classes.ignored(t[i])) {
-        to[i] = T{0};
-        continue;
+    in_pieces(e.targets(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        if (classes.ignored(t[i])) {
+          to[i] = T{0};
+          continue;
+        }
+        classes.check(t[i]);
+        const T w = classes.weight(t[i]);
+        to[i] = -w * from[(i / e.inner * e.classes + t[i]) * e.inner + i % e.inner];
+        total += static_cast<double>(w);
       }
-      classes.check(t[i]);
-      const T w = classes.weight(t[i]);
-      to[i] = -w * from[(i / e.inner * e.classes + t[i]) * e.inner + i % e.inner];
-      total += static_cast<double>(w);
-    }
+    });
     put_scalar<T>(total_weight, total);
   });
   if (!result.is_same(out)) copy(result, out);
@@ -104,13 +106,15 @@ void nll_forward_reduced(const Tensor& log_probs, const Tensor& target, const Te
     const Classes<T> classes(weight, e, ignore_index);
     double loss = 0;
     double total = 0;
-    for (int64_t i = 0; i < e.targets(); ++i) {
-      if (classes.ignored(t[i])) continue;
-      classes.check(t[i]);
-      const double w = static_cast<double>(classes.weight(t[i]));
-      loss -= w * static_cast<double>(from[(i / e.inner * e.classes + t[i]) * e.inner + i % e.inner]);
-      total += w;
-    }
+    in_pieces(e.targets(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        if (classes.ignored(t[i])) continue;
+        classes.check(t[i]);
+        const double w = static_cast<double>(classes.weight(t[i]));
+        loss -= w * static_cast<double>(from[(i / e.inner * e.classes + t[i]) * e.inner + i % e.inner]);
+        total += w;
+      }
+    });
     put_scalar<T>(out, mean ? loss / total : loss);
     put_scalar<T>(total_weight, total);
   });
@@ -133,11 +137,13 @@ void nll_backward(const Tensor& grad, const Tensor& target, const Tensor& weight
     const int64_t* t = plain_target.data<int64_t>();
     const Classes<T> classes(weight, e, ignore_index);
     const bool shared = grad.numel() == 1;
-    for (int64_t i = 0; i < e.targets(); ++i) {
-      if (classes.ignored(t[i])) continue;
-      classes.check(t[i]);
-      to[(i / e.inner * e.classes + t[i]) * e.inner + i % e.inner] = -classes.weight(t[i]) * g[shared ? 0 : i];
-    }
+    in_pieces(e.targets(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        if (classes.ignored(t[i])) continue;
+        classes.check(t[i]);
+        to[(i / e.inner * e.classes + t[i]) * e.inner + i % e.inner] = -classes.weight(t[i]) * g[shared ? 0 : i];
+      }
+    });
   });
   if (!result.is_same(grad_log_probs)) copy(result, grad_log_probs);
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -47,11 +48,13 @@ void for_each_channel(const Extents& e, const Body& body) {
 template <class F>
 double sum_lanes(int64_t n, const F& f) {
   double lanes[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    for (int64_t l = 0; l < 8; ++l) lanes[l] += f(i + l);
-  }
-  for (; i < n; ++i) lanes[0] += f(i);
+  in_pieces(n, [&](int64_t begin, int64_t end) {
+    int64_t i = begin;
+    for (; i + 8 <= end; i += 8) {
+      for (int64_t l = 0; l < 8; ++l) lanes[l] += f(i + l);
+    }
+    for (; i < end; ++i) lanes[0] += f(i);
+  });
   return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
@@ -128,8 +131,10 @@ void batch_norm_forward(const Tensor& x, const Tensor& mean, const Tensor& rstd,
         const T b = shift[c];
         const T* in = from + row * e.plane;
         T* y = to + row * e.plane;
-        TW_INDEPENDENT
-        for (int64_t i = 0; i < e.plane; ++i) y[i] = in[i] * a + b;
+        in_pieces(e.plane, [&](int64_t from_i, int64_t to_i) {
+          TW_INDEPENDENT
+          for (int64_t i = from_i; i < to_i; ++i) y[i] = in[i] * a + b;
+        });
       }
     });
   });
@@ -165,6 +170,7 @@ void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& mean
       double sum[kBlock] = {};
       double dot[kBlock] = {};  // of grad and x - mean
       for (int64_t n = 0; n < e.batch; ++n) {
+        count_work(2 * channels * e.plane);
         for (int64_t c = 0; c < channels; ++c) {
           const int64_t at = (n * e.channels + first + c) * e.plane;
           const double m = static_cast<double>(centre[static_cast<size_t>(first + c)]);
@@ -191,6 +197,7 @@ void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& mean
         offset[c] = training ? static_cast<T>(sum[c] / count) : T{0};
       }
       for (int64_t n = 0; n < e.batch; ++n) {
+        count_work(channels * e.plane);
         for (int64_t c = 0; c < channels; ++c) {
           const int64_t at = (n * e.channels + first + c) * e.plane;
           const T m = centre[static_cast<size_t>(first + c)];
@@ -200,8 +207,10 @@ void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& mean
           const T* from = g + at;
           const T* in = v + at;
           T* to = gx + at;
-          TW_INDEPENDENT
-          for (int64_t i = 0; i < e.plane; ++i) to[i] = (from[i] - o - (in[i] - m) * k) * f;
+          in_pieces(e.plane, [&](int64_t begin, int64_t end) {
+            TW_INDEPENDENT
+            for (int64_t i = begin; i < end; ++i) to[i] = (from[i] - o - (in[i] - m) * k) * f;
+          });
         }
       }
     });

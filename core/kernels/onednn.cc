@@ -5,8 +5,10 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/mutex.h"
 #include "core/base/parallel_for.h"
@@ -144,6 +146,14 @@ struct KeyHash {
   }
 };
 
+// A plain loop, a hundred times slower than a kernel made for the shape: ours are better.
+bool is_reference(const dnnl::primitive& primitive) {
+  const char* name = nullptr;
+  const auto status =
+      dnnl_primitive_desc_query(primitive.get_primitive_desc(), dnnl_query_impl_info_str, 0, static_cast<void*>(&name));
+  return status == dnnl_success && name != nullptr && std::string_view(name).starts_with("ref");
+}
+
 // The plans used last. A null plan says that oneDNN has none for the key.
 class PlanCache {
  public:
@@ -160,6 +170,7 @@ class PlanCache {
     std::shared_ptr<const Plan> plan;
     try {
       plan = make_plan(key.pass, key.shape);
+      if (is_reference(plan->primitive)) plan = nullptr;
     } catch (const dnnl::error& error) {
       if (error.status != dnnl_unimplemented && error.status != dnnl_invalid_arguments) {
         fail_internal("oneDNN: ", error.what());
@@ -272,15 +283,53 @@ void run_part(const Plan& plan, Pass pass, const float* x, const float* w, const
 
 // Multiplications that make a task worth a thread.
 constexpr int64_t kTaskProducts = 8 << 20;
+// The most that a primitive does before the cancel token is checked again: ten milliseconds or so. What would need more
+// even in its smallest pieces is left to our own kernels beyond the second limit.
+constexpr int64_t kPieceProducts = 256 << 20;
+constexpr int64_t kMostProducts = 1 << 30;
 
-int64_t parts_of(const ConvShape& s, int64_t most) {
-  return std::clamp<int64_t>(s.products() / kTaskProducts, 1, most);
+int64_t quotient_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Into how many parts work of so many products is cut: up to `most` for the threads, more for the token.
+int64_t parts_of(int64_t products, int64_t most) {
+  return std::max(std::clamp<int64_t>(products / kTaskProducts, 1, most), quotient_up(products, kPieceProducts));
 }
+
+// How a shape is cut along its channels: whole groups, or blocks of the output channels (of the input channels for
+// their gradient), whole register blocks each.
+struct ChannelCut {
+  ChannelCut(Pass p, const ConvShape& s, int64_t parts) : pass(p), shape(s) {
+    constexpr int64_t kBlock = 32;
+    const int64_t block = s.groups > 1 ? 1 : kBlock;
+    total = s.groups > 1 ? s.groups : pass == Pass::kBackwardInput ? s.in_channels : s.out_channels;
+    grain = std::min(total, quotient_up(quotient_up(total, parts), block) * block);
+  }
+
+  int64_t parts() const { return quotient_up(total, grain); }
+  int64_t count(int64_t part) const { return std::min(grain, total - part * grain); }
+  ConvShape shape_of(int64_t units, int64_t batch) const {
+    ConvShape s = shape;
+    s.batch = batch;
+    if (s.groups > 1) {
+      s.groups = units;
+      s.in_channels = units * shape.group_in();
+      s.out_channels = units * shape.group_out();
+    } else {
+      (pass == Pass::kBackwardInput ? s.in_channels : s.out_channels) = units;
+    }
+    return s;
+  }
+
+  Pass pass;
+  ConvShape shape;
+  int64_t total;
+  int64_t grain;
+};
 
 // Runs a pass with the batch cut into parts; the weights are packed once.
 bool run_batches(Pass pass, const ConvShape& s, const float* x, const float* w, const float* bias, const float* out) {
-  const int64_t parts = parts_of(s, std::min<int64_t>(s.batch, 8));
-  const int64_t grain = (s.batch + parts - 1) / parts;
+  const int64_t parts = std::min(s.batch, parts_of(s.products(), std::min<int64_t>(s.batch, 8)));
+  const int64_t grain = quotient_up(s.batch, parts);
   ConvShape full = s;
   full.batch = grain;
   ConvShape last = s;
@@ -301,22 +350,94 @@ bool run_batches(Pass pass, const ConvShape& s, const float* x, const float* w, 
   return true;
 }
 
-// Runs a pass of one group with the output channels cut into parts of whole register blocks. The arrays of the outputs
-// must lie channel by channel: a batch of one, or (for the weights' gradient) a strided copy.
-template <class Run>
-bool run_channels(Pass pass, const ConvShape& s, int64_t parts, const Run& run) {
-  constexpr int64_t kBlock = 32;
-  const int64_t even = (s.out_channels + parts - 1) / parts;
-  const int64_t grain = std::min(s.out_channels, (even + kBlock - 1) / kBlock * kBlock);
-  ConvShape full = s;
-  full.out_channels = grain;
-  ConvShape last = s;
-  last.out_channels = s.out_channels - (s.out_channels - 1) / grain * grain;
-  const auto full_plan = cache().find({pass, full});
-  const auto last_plan = cache().find({pass, last});
+// Runs a pass image by image, each cut along its channels.
+bool run_images(Pass pass, const ConvShape& s, const float* x, const float* w, const float* bias, const float* out) {
+  const int64_t image = s.products() / s.batch;
+  const ChannelCut cut(pass, s, parts_of(image, s.groups > 1 ? 1 : 8));
+  if (image / cut.total * cut.grain > kMostProducts) return false;
+  const auto full_plan = cache().find({pass, cut.shape_of(cut.grain, 1)});
+  const auto last_plan = cache().find({pass, cut.shape_of(cut.count(cut.parts() - 1), 1)});
   if (full_plan == nullptr || last_plan == nullptr) return false;
-  parallel_for(s.out_channels, grain, [&](int64_t begin, int64_t end) {
-    run(end - begin == grain ? *full_plan : *last_plan, begin, end - begin);
+  const int64_t filter = s.group_in() * s.kernel_plane();
+  parallel_for(s.batch * cut.parts(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t n = item / cut.parts();
+      const int64_t count = cut.count(item % cut.parts());
+      const int64_t first = item % cut.parts() * cut.grain;
+      const float* image_x = x + n * s.in_channels * s.in_plane();
+      const float* image_out = out + n * s.out_channels * s.out_plane();
+      const Plan& plan = count == cut.grain ? *full_plan : *last_plan;
+      if (s.groups > 1) {
+        const int64_t o = first * s.group_out();
+        run_part(plan, pass, image_x + first * s.group_in() * s.in_plane(), w + o * filter,
+                 bias != nullptr ? bias + o : nullptr, image_out + o * s.out_plane(), nullptr);
+      } else if (pass != Pass::kBackwardInput) {
+        run_part(plan, pass, image_x, w + first * filter, bias != nullptr ? bias + first : nullptr,
+                 image_out + first * s.out_plane(), nullptr);
+      } else {
+        // The filters' part for these input channels.
+        const int64_t part = count * s.kernel_plane();
+        const Tensor filters = Tensor::empty({s.out_channels * part});
+        float* to = filters.mutable_data<float>();
+        for (int64_t o = 0; o < s.out_channels; ++o) {
+          std::copy_n(w + o * filter + first * s.kernel_plane(), part, to + o * part);
+        }
+        run_part(plan, pass, image_x + first * s.in_plane(), to, nullptr, image_out, nullptr);
+      }
+    }
+  });
+  return true;
+}
+
+// The weights' gradient: cut along the channels, and for each part over so many images at once that a piece stays
+// small, added up in order.
+bool run_weights(const ConvShape& s, const float* x, const float* grad_w, const float* grad) {
+  constexpr Pass kPass = Pass::kBackwardWeight;
+  const int64_t image = s.products() / s.batch;
+  const int64_t parts = s.groups > 1 ? 1 : std::clamp<int64_t>(s.products() / kTaskProducts, 1, 4);
+  const ChannelCut cut(kPass, s, std::max(parts, quotient_up(image, kPieceProducts)));
+  const int64_t piece = image / cut.total * cut.grain;  // of one image
+  if (piece > kMostProducts) return false;
+  int64_t images = std::clamp<int64_t>(kPieceProducts / std::max<int64_t>(1, piece), 1, s.batch);
+  if (s.groups > 1 && (images < s.batch || cut.parts() > 1)) images = 1;  // x is not cut otherwise
+  const int64_t rest = s.batch - (s.batch - 1) / images * images;
+  const auto plan_of = [&](int64_t count, int64_t batch) { return cache().find({kPass, cut.shape_of(count, batch)}); };
+  const int64_t last = cut.count(cut.parts() - 1);
+  for (const int64_t count : {cut.grain, last}) {
+    if (plan_of(count, images) == nullptr || plan_of(count, rest) == nullptr) return false;
+  }
+  const int64_t filter = s.group_in() * s.kernel_plane();
+  parallel_for(cut.parts(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      const int64_t count = cut.count(part);
+      const int64_t first = part * cut.grain;
+      const int64_t channels = s.groups > 1 ? count * s.group_out() : count;
+      const int64_t channel = s.groups > 1 ? first * s.group_out() : first;
+      const int64_t x_offset = s.groups > 1 ? first * s.group_in() * s.in_plane() : 0;
+      const int64_t size = channels * s.out_plane();
+      float* to = const_cast<float*>(grad_w) + channel * filter;
+      Tensor sum_holder;
+      Tensor copy_holder;
+      for (int64_t n = 0; n < s.batch; n += images) {
+        check_cancelled();
+        const int64_t batch = std::min(images, s.batch - n);
+        const float* from = grad + (n * s.out_channels + channel) * s.out_plane();
+        if (channels != s.out_channels && batch > 1) {
+          if (!copy_holder.defined()) copy_holder = Tensor::empty({images * size});
+          float* copy = copy_holder.mutable_data<float>();
+          for (int64_t i = 0; i < batch; ++i)
+            std::copy_n(from + i * s.out_channels * s.out_plane(), size, copy + i * size);
+          from = copy;
+        }
+        if (n > 0 && !sum_holder.defined()) sum_holder = Tensor::empty({channels * filter});
+        float* sum = n > 0 ? sum_holder.mutable_data<float>() : to;
+        run_part(*plan_of(count, batch), kPass, x + n * s.in_channels * s.in_plane() + x_offset, sum, nullptr, from,
+                 nullptr);
+        in_pieces(n > 0 ? channels * filter : 0, [&](int64_t low, int64_t high) {
+          for (int64_t i = low; i < high; ++i) to[i] += sum[i];
+        });
+      }
+    }
   });
   return true;
 }
@@ -332,41 +453,40 @@ bool guarded(const F& f) {
 
 }  // namespace
 
+bool suits(const ConvShape& s) {
+  constexpr int64_t kMost = 64;
+  // Of an image and of the filters: what is reordered in one go.
+  constexpr int64_t kMostElements = 64 << 20;
+  for (size_t d = 0; d < 3; ++d) {
+    const int64_t reach = s.dilation[d] * (s.kernel[d] - 1) + 1;
+    if (s.kernel[d] > kMost || s.stride[d] > kMost || s.dilation[d] > kMost || s.padding[d] >= reach) return false;
+    if ((s.in[d] + 2 * s.padding[d] - reach) / s.stride[d] + 1 != s.out[d]) return false;
+  }
+  return s.in_channels * s.in_plane() <= kMostElements && s.out_channels * s.out_plane() <= kMostElements &&
+         s.weight_count() <= kMostElements;
+}
+
 bool conv_forward(const ConvShape& s, const float* x, const float* w, const float* bias, float* out) {
+  if (!suits(s)) return false;
   const Pass pass = bias != nullptr ? Pass::kForwardBias : Pass::kForward;
   return guarded([&] {
-    if (s.batch > 1 || s.groups > 1) return run_batches(pass, s, x, w, bias, out);
-    const int64_t filter = s.in_channels * s.kernel_plane();
-    return run_channels(pass, s, parts_of(s, 8), [&](const Plan& plan, int64_t begin, int64_t) {
-      run_part(plan, pass, x, w + begin * filter, bias != nullptr ? bias + begin : nullptr, out + begin * s.out_plane(),
-               nullptr);
-    });
+    const bool whole_images = (s.batch > 1 || s.groups > 1) && s.products() / s.batch <= kPieceProducts;
+    return whole_images ? run_batches(pass, s, x, w, bias, out) : run_images(pass, s, x, w, bias, out);
   });
 }
 
 bool conv_backward_input(const ConvShape& s, const float* grad, const float* w, float* grad_x) {
-  return guarded([&] { return run_batches(Pass::kBackwardInput, s, grad_x, w, nullptr, grad); });
+  if (!suits(s)) return false;
+  constexpr Pass kPass = Pass::kBackwardInput;
+  return guarded([&] {
+    const bool whole_images = s.products() / s.batch <= kPieceProducts;
+    return whole_images ? run_batches(kPass, s, grad_x, w, nullptr, grad)
+                        : run_images(kPass, s, grad_x, w, nullptr, grad);
+  });
 }
 
 bool conv_backward_weight(const ConvShape& s, const float* grad, const float* x, float* grad_w) {
-  return guarded([&] {
-    const int64_t filter = s.group_in() * s.kernel_plane();
-    const int64_t parts = s.groups > 1 ? 1 : parts_of(s, 4);
-    return run_channels(Pass::kBackwardWeight, s, parts, [&](const Plan& plan, int64_t begin, int64_t count) {
-      const float* part = grad + begin * s.out_plane();
-      Tensor copy;
-      if (count != s.out_channels && s.batch > 1) {
-        const int64_t size = count * s.out_plane();
-        copy = Tensor::empty({s.batch * size});
-        float* to = copy.mutable_data<float>();
-        for (int64_t n = 0; n < s.batch; ++n) {
-          std::copy_n(part + n * s.out_channels * s.out_plane(), size, to + n * size);
-        }
-        part = to;
-      }
-      run_part(plan, Pass::kBackwardWeight, x, grad_w + begin * filter, nullptr, part, nullptr);
-    });
-  });
+  return suits(s) && guarded([&] { return run_weights(s, x, grad_w, grad); });
 }
 
 }  // namespace tapewire::kernels::onednn

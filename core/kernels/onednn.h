@@ -7,8 +7,14 @@
 /// the batch or of the channels that depends on the shape alone.
 namespace tapewire::kernels::onednn {
 
-// Each is false, with nothing computed, when oneDNN has no implementation for the shape. Plain row-major arrays; `bias`
-// may be null.
+/// Whether the library is given convolutions of such a shape: those that networks have. Beyond them (padding that whole
+/// windows fall into, kernels, strides or dilations of many dozens, images of 256 MiB) it is slow at best, and
+/// version 2.6 was seen to read past its scratch memory.
+bool suits(const ConvShape& s);
+
+// Each is false, with nothing computed, when suits() is, when oneDNN has no fast implementation for the shape, or when
+// its work cannot be cut into pieces of some milliseconds; between these the cancel token is checked. Plain row-major
+// arrays; `bias` may be null.
 bool conv_forward(const ConvShape& s, const float* x, const float* w, const float* bias, float* out);
 bool conv_backward_input(const ConvShape& s, const float* grad, const float* w, float* grad_x);
 bool conv_backward_weight(const ConvShape& s, const float* grad, const float* x, float* grad_w);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
@@ -69,7 +70,9 @@ void pad_by_maps(const Tensor& x, PadMaps maps, const Tensor& out) {
       for (int64_t r = begin; r < end; ++r) {
         const T* source = from + r / p.rows * p.inside + row_start(r % p.rows, maps, x);
         T* row = to + r * p.width;
-        for (size_t c = 0; c < columns.size(); ++c) row[c] = source[columns[c]];
+        in_pieces(p.width, [&](int64_t first, int64_t last) {
+          for (int64_t c = first; c < last; ++c) row[c] = source[columns[static_cast<size_t>(c)]];
+        });
       }
     });
   });
@@ -92,7 +95,10 @@ void pad_by_maps_backward(const Tensor& grad, PadMaps maps, const Tensor& grad_x
         for (int64_t r = begin * p.rows; r < end * p.rows; ++r) {
           T* target = to + r / p.rows * p.inside + row_start(r % p.rows, maps, grad_x);
           const T* row = from + r * p.width;
-          for (size_t c = 0; c < columns.size(); ++c) target[columns[c]] += row[c];
+          count_work(p.width);
+          in_pieces(p.width, [&](int64_t first, int64_t last) {
+            for (int64_t c = first; c < last; ++c) target[columns[static_cast<size_t>(c)]] += row[c];
+          });
         }
       });
     });

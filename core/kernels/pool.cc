@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -33,6 +34,7 @@ struct PoolShape {
   };
   absl::InlinedVector<Tap, 8> taps;  // of those that lie inside for some output
   bool all_taps = true;              // and those are all
+  int64_t tap_work = 0;              // additions of one row of x to one of outputs: the sum over the taps
 
   // How many additions or comparisons a plane takes, at most.
   int64_t work() const {
@@ -72,6 +74,7 @@ PoolShape shape_of(const Tensor& x, const PoolParams& params, const Tensor& out)
   }
   if (x.numel() == 0 || out.numel() == 0) return s;  // nothing bounds how long the empty one's rows are
   for (int64_t k = 0; k < s.kernel[2]; ++k) {
+    count_work(8);
     const int64_t stride = s.stride[2];
     const int64_t shift = k * s.dilation[2] - s.padding[2];
     const int64_t limit = s.in[2] - shift;
@@ -79,6 +82,7 @@ PoolShape shape_of(const Tensor& x, const PoolParams& params, const Tensor& out)
     const int64_t last = limit <= 0 ? 0 : std::min(s.out[2], (limit + stride - 1) / stride);
     if (first < last) {
       s.taps.push_back({shift, first, last});
+      s.tap_work += last - first;
       continue;
     }
     s.all_taps = false;
@@ -109,9 +113,14 @@ template <class F>
 void for_each_tap(const PoolShape& s, int64_t od, int64_t oh, const F& f) {
   const Reach depth = reach(s, 0, od);
   const Reach height = reach(s, 1, oh);
+  const bool long_rows = s.tap_work > kPieceElements;
   for (int64_t d = depth.begin; d < depth.end; d += s.dilation[0]) {
     for (int64_t h = height.begin; h < height.end; h += s.dilation[1]) {
-      for (const PoolShape::Tap& tap : s.taps) f((d * s.in[1] + h) * s.in[2], tap);
+      if (!long_rows) count_work(s.tap_work);
+      for (const PoolShape::Tap& tap : s.taps) {
+        if (long_rows) count_work(tap.last - tap.first);
+        f((d * s.in[1] + h) * s.in[2], tap);
+      }
     }
   }
 }
@@ -134,6 +143,7 @@ void max_window(const PoolShape& s, const T* x, int64_t od, int64_t oh, int64_t 
   for (int64_t d = depth.begin; d < depth.end; d += s.dilation[0]) {
     for (int64_t h = height.begin; h < height.end; h += s.dilation[1]) {
       const int64_t row = (d * s.in[1] + h) * s.in[2];
+      count_work(4 + (width.end - width.begin) / s.dilation[2]);
       for (int64_t w = width.begin; w < width.end; w += s.dilation[2]) {
         const T value = x[row + w];
         if (value > best || value != value) {
@@ -175,6 +185,7 @@ void max_windows(const PoolShape& s, const T* x, const Reach& depth, const Reach
   for (int64_t d = depth.begin; d < depth.end; d += s.dilation[0]) {
     for (int64_t h = height.begin; h < height.end; h += s.dilation[1]) {
       int64_t at = (d * s.in[1] + h) * s.in[2] + column;
+      count_work(s.kernel[2]);
       for (int64_t k = 0; k < s.kernel[2]; ++k, at += s.dilation[2]) {
         const V value = load_spread<kStride>(x + at);
         const I take = (value > best) | (value != value);
@@ -315,10 +326,12 @@ void max_pool_backward(const Tensor& grad, const Tensor& indices, const Tensor& 
     parallel_for(planes.count, plane_grain(planes.full + planes.pooled), [&](int64_t begin, int64_t end) {
       std::fill(to + begin * planes.full, to + end * planes.full, T{0});
       for (int64_t p = begin; p < end; ++p) {
-        for (int64_t i = p * planes.pooled; i < (p + 1) * planes.pooled; ++i) {
-          check_index(index[i], planes.full);
-          to[p * planes.full + index[i]] += from[i];
-        }
+        in_pieces(planes.pooled, [&](int64_t first, int64_t last) {
+          for (int64_t i = p * planes.pooled + first; i < p * planes.pooled + last; ++i) {
+            check_index(index[i], planes.full);
+            to[p * planes.full + index[i]] += from[i];
+          }
+        });
       }
     });
   });
@@ -337,10 +350,12 @@ void gather_planes(const Tensor& x, const Tensor& indices, const Tensor& out) {
     const int64_t* index = plain_indices.data<int64_t>();
     parallel_for(planes.count, plane_grain(planes.pooled), [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p) {
-        for (int64_t i = p * planes.pooled; i < (p + 1) * planes.pooled; ++i) {
-          check_index(index[i], planes.full);
-          to[i] = from[p * planes.full + index[i]];
-        }
+        in_pieces(planes.pooled, [&](int64_t first, int64_t last) {
+          for (int64_t i = p * planes.pooled + first; i < p * planes.pooled + last; ++i) {
+            check_index(index[i], planes.full);
+            to[i] = from[p * planes.full + index[i]];
+          }
+        });
       }
     });
   });

@@ -1,9 +1,7 @@
 #include "core/kernels/qr.h"
 
-#include <Eigen/Core>
-#include <Eigen/QR>
-
 #include "core/kernels/copy.h"
+#include "core/kernels/eigen_impl.h"
 #include "core/kernels/elementwise_impl.h"
 
 namespace tapewire::kernels {

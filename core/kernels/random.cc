@@ -7,6 +7,7 @@
 #include <numbers>
 #include <utility>
 
+#include "core/base/cancel.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
 
@@ -18,20 +19,24 @@ template <class T, class Draw>
 void fill_serially(const Tensor& out, const Draw& draw) {
   T* to = out.mutable_data<T>();
   if (out.is_contiguous()) {
-    for (int64_t i = 0; i < out.numel(); ++i) to[i] = draw();
+    in_pieces(out.numel(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) to[i] = draw();
+    });
     return;
   }
   const Shape strides[] = {out.strides()};
   const LoopNest nest = make_nest(out.sizes(), strides, /*reorder=*/true);
-  for (int64_t i = 0; i < out.numel(); ++i) {
-    int64_t rest = i;
-    int64_t offset = 0;
-    for (size_t d = nest.dims(); d-- > 0;) {
-      offset += rest % nest.sizes[d] * nest.strides[0][d];
-      rest /= nest.sizes[d];
+  in_pieces(out.numel(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t rest = i;
+      int64_t offset = 0;
+      for (size_t d = nest.dims(); d-- > 0;) {
+        offset += rest % nest.sizes[d] * nest.strides[0][d];
+        rest /= nest.sizes[d];
+      }
+      to[offset] = draw();
     }
-    to[offset] = draw();
-  }
+  });
 }
 
 template <class T>
@@ -69,8 +74,12 @@ void normalise_16(T* data, T mean, T std) {
 
 template <class T>
 void normal_blocks(T* data, int64_t size, T mean, T std, Generator& generator) {
-  for (int64_t i = 0; i < size; ++i) data[i] = uniform_draw<T>(generator);
-  for (int64_t i = 0; i + 16 <= size; i += 16) normalise_16(data + i, mean, std);
+  in_pieces(size, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) data[i] = uniform_draw<T>(generator);
+  });
+  in_pieces(size, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i + 16 <= end; i += 16) normalise_16(data + i, mean, std);
+  });
   if (size % 16 != 0) {
     // The last sixteen are drawn anew, those done before included.
     T* last = data + size - 16;
@@ -115,12 +124,15 @@ void bernoulli(const Tensor& out, const Tensor& p, Generator& generator) {
       for_each_run(outputs, inputs, std::max<int64_t>(1, out.numel()), [&](int64_t n, void* const* operands) {
         T* to = static_cast<T*>(operands[0]);
         const P* probability = static_cast<const P*>(operands[1]);
-        for (int64_t i = 0; i < n; ++i) {
-          if (!(probability[i] >= 0 && probability[i] <= 1)) {
-            fail("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true, but got false.");
+        count_work(n);
+        in_pieces(n, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) {
+            if (!(probability[i] >= 0 && probability[i] <= 1)) {
+              fail("bernoulli: Expected p_in >= 0 && p_in <= 1 to be true, but got false.");
+            }
+            to[i] = static_cast<T>(uniform_draw<P>(generator) < probability[i]);
           }
-          to[i] = static_cast<T>(uniform_draw<P>(generator) < probability[i]);
-        }
+        });
       });
     });
   });
@@ -133,9 +145,11 @@ void rrelu_slopes(const Tensor& out, const Tensor& x, double from, double to, Ge
     const Tensor plain = contiguous(x);
     const T* in = plain.data<T>();
     T* slopes = out.mutable_data<T>();
-    for (int64_t i = 0; i < x.numel(); ++i) {
-      slopes[i] = in[i] <= T{0} ? static_cast<T>(generator.uniform_double() * (high - low) + low) : T{1};
-    }
+    in_pieces(x.numel(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        slopes[i] = in[i] <= T{0} ? static_cast<T>(generator.uniform_double() * (high - low) + low) : T{1};
+      }
+    });
   });
 }
 
@@ -187,10 +201,14 @@ void randperm(const Tensor& out, Generator& generator) {
   const int64_t n = out.numel();
   const Tensor result = out.is_contiguous() ? out : Tensor::empty(out.sizes(), out.dtype());
   int64_t* to = result.mutable_data<int64_t>();
-  for (int64_t i = 0; i < n; ++i) to[i] = i;
-  for (int64_t i = 0; i + 1 < n; ++i) {
-    std::swap(to[i], to[i + static_cast<int64_t>(generator.random() % static_cast<uint64_t>(n - i))]);
-  }
+  in_pieces(n, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) to[i] = i;
+  });
+  in_pieces(n - 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      std::swap(to[i], to[i + static_cast<int64_t>(generator.random() % static_cast<uint64_t>(n - i))]);
+    }
+  });
   if (!result.is_same(out)) copy(result, out);
 }
 

@@ -1,5 +1,6 @@
 #include <limits>
 
+#include "core/base/cancel.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/reduce.h"
 #include "core/kernels/reduce_impl.h"
@@ -120,6 +121,7 @@ void find_run(const T* x, int64_t stride, int64_t n, T& best, int64_t& where) {
   T scratch[kBlock];
   for (int64_t begin = 0; begin < n; begin += kBlock) {
     const int64_t count = std::min(kBlock, n - begin);
+    count_work(count);
     const T* block = x + begin;
     if (stride != 1) {
       gather_strided(x + begin * stride, stride, sizeof(T), count, scratch);
@@ -145,6 +147,7 @@ void find_columns(const T* x, int64_t stride, int64_t n, int64_t columns, T* bes
   std::copy_n(x, columns, best);
   std::fill_n(where, columns, int64_t{0});
   for (int64_t r = 1; r < n; ++r) {
+    count_work(columns);
     const T* row = x + r * stride;
     for (int64_t c = 0; c < columns; ++c) {
       const bool take = beats<T, kLargest>(row[c], best[c]);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/elementwise_impl.h"
 
@@ -66,7 +67,8 @@ int64_t nest_offset(const LoopNest& nest, size_t operand, size_t dims, int64_t i
 /// Folds x over plan.reduced with a reducer R:
 ///   using Value = element type of x; using Acc = accumulator;
 ///   Acc init() const;
-///   void run(const Value* x, int64_t n, Acc& acc) const;             folds n elements into one accumulator
+///   void run(const Value* x, int64_t n, Acc& acc) const;             folds n elements into one accumulator; of more
+///                                                                    than 65,536, so many at a time
 ///   void row(const Value* x, int64_t n, Acc* acc, int64_t seen) const;  folds x[i] into acc[i], the seen-th of each
 ///   void merge(Acc& acc, const Acc& next) const;
 /// and hands each output's accumulator to finish(output element offset, acc).
@@ -91,9 +93,13 @@ void fold(const ReducePlan& plan, const typename R::Value* x, const R& reducer, 
     T scratch[kChunk];
     const int64_t stride = reduced.strides[0][inner];
     const auto run = [&](const T* at, int64_t n) {
-      if (stride == 1) return reducer.run(at, n, acc);
+      count_work(n);
+      if (stride == 1) {
+        return in_pieces(n, [&](int64_t begin, int64_t end) { reducer.run(at + begin, end - begin, acc); });
+      }
       for (int64_t done = 0; done < n; done += kChunk) {
         const int64_t count = std::min(kChunk, n - done);
+        count_work(count);
         gather_strided(at + done * stride, stride, sizeof(T), count, scratch);
         reducer.run(scratch, count, acc);
       }
@@ -115,6 +121,7 @@ void fold(const ReducePlan& plan, const typename R::Value* x, const R& reducer, 
     for (int64_t r = first; r < last; ++r) {
       const T* at = inner == 0 ? base + from * row_stride : base + nest_offset(reduced, 0, inner, r);
       for (int64_t i = 0; i < inner_size; ++i, at += row_stride) {
+        count_work(columns);
         const T* row = at;
         if (stride != 1) {
           gather_strided(at, stride, sizeof(T), columns, scratch);

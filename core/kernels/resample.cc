@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -50,6 +51,7 @@ template <class T>
 void nearest_taps(ResampleDim& d, bool exact, T scale) {
   d.taps = 1;
   for (int64_t i = 0; i < d.out; ++i) {
+    count_work(4);
     // ATen floors in float, whatever the dtype.
     const T place = exact ? (static_cast<T>(i) + T{0.5}) * scale : static_cast<T>(i) * scale;
     d.index.push_back(clamped(std::floor(static_cast<float>(place)), d.in));
@@ -61,6 +63,7 @@ template <class T>
 void linear_taps(ResampleDim& d, const Placement<T>& placement) {
   d.taps = 2;
   for (int64_t i = 0; i < d.out; ++i) {
+    count_work(8);
     const T place = std::max(placement.at(i), T{0});
     // Of the same size it is a copy, whatever scale was given.
     const int64_t low = d.in == d.out ? i : clamped(std::floor(place), d.in);
@@ -74,6 +77,7 @@ template <class T>
 void cubic_taps(ResampleDim& d, const Placement<T>& placement) {
   d.taps = 4;
   for (int64_t i = 0; i < d.out; ++i) {
+    count_work(16);
     const T place = placement.at(i);
     const T whole = std::floor(place);
     const T share = place - whole;
@@ -97,6 +101,7 @@ void antialias_taps(ResampleDim& d, bool is_cubic, T scale) {
     fail("interpolate: scale ", 1 / static_cast<double>(scale), " does not belong to sizes ", d.in, " and ", d.out);
   }
   for (int64_t i = 0; i < d.out; ++i) {
+    count_work(4 * d.taps);
     const T centre = scale * (static_cast<T>(i) + T{0.5});
     const int64_t first = clamped(std::floor(centre - support + T{0.5}), d.in);
     const int64_t last = std::min(clamped(std::floor(centre + support + T{0.5}), d.in + 1), first + d.taps);
@@ -172,6 +177,7 @@ void for_each_row_pair(const Grid& g, const F& f) {
     for (int64_t oh = 0; oh < height.out; ++oh) {
       for (int64_t td = od * depth.taps; td < (od + 1) * depth.taps; ++td) {
         for (int64_t th = oh * height.taps; th < (oh + 1) * height.taps; ++th) {
+          count_work(1);
           const auto d = static_cast<size_t>(td);
           const auto h = static_cast<size_t>(th);
           f(od * height.out + oh, depth.index[d] * height.in + height.index[h], depth.weight[d] * height.weight[h]);
@@ -192,6 +198,7 @@ void pick(const Grid& g, const T* from, T* to) {
   const ResampleDim& width = g.dims[2];
   int64_t last = -1;
   for_each_row_pair(g, [&](int64_t out, int64_t in, double) {
+    count_work(width.out);
     T* row = to + out * width.out;
     if (in == last) {
       std::copy_n(row - width.out, width.out, row);
@@ -213,6 +220,7 @@ struct Columns {
     const ResampleDim& width = g.dims[2];
     for (int64_t k = 0; k < width.taps; ++k) {
       for (int64_t i = 0; i < width.out; ++i) {
+        count_work(4);
         const auto tap = static_cast<size_t>(i * width.taps + k);
         index.push_back(static_cast<int32_t>(width.index[tap]));
         weight.push_back(static_cast<T>(width.weight[tap]));
@@ -232,6 +240,7 @@ void blend(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T* 
     T* row = rows + static_cast<int64_t>(r) * width.out;
     std::fill_n(row, width.out, T{0});
     for (int64_t k = 0; k < width.taps; ++k) {
+      count_work(width.out);
       const int32_t* index = columns.index.data() + k * width.out;
       const T* weight = columns.weight.data() + k * width.out;
       TW_INDEPENDENT
@@ -240,6 +249,7 @@ void blend(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T* 
   }
   std::fill_n(to, g.out_plane(), T{0});
   for_each_row_pair(g, [&](int64_t out, int64_t in, double row_weight) {
+    count_work(width.out);
     const T factor = static_cast<T>(row_weight);
     const T* row = rows + in * width.out;
     T* sum = to + out * width.out;
@@ -254,6 +264,7 @@ void spread(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T*
   const ResampleDim& width = g.dims[2];
   std::fill_n(rows, static_cast<int64_t>(columns.used.size()) * width.out, T{0});
   for_each_row_pair(g, [&](int64_t out, int64_t in, double row_weight) {
+    count_work(width.out);
     const T factor = static_cast<T>(row_weight);
     const T* grad = from + out * width.out;
     T* row = rows + in * width.out;
@@ -266,6 +277,7 @@ void spread(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T*
     const T* row = rows + static_cast<int64_t>(r) * width.out;
     T* target = to + static_cast<int64_t>(r) * width.in;
     for (int64_t k = 0; k < width.taps; ++k) {
+      count_work(width.out);
       const int32_t* index = columns.index.data() + k * width.out;
       const T* weight = columns.weight.data() + k * width.out;
       for (int64_t i = 0; i < width.out; ++i) target[index[i]] += weight[i] * row[i];

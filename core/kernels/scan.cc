@@ -1,5 +1,6 @@
 #include "core/kernels/scan.h"
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/reduce_impl.h"
 
@@ -64,16 +65,19 @@ void scan(const Tensor& x, int64_t dim, bool reverse, const Tensor& out, const S
   const int64_t out_column = lines.nest.strides[1].back();
   for_each_block(lines, 2, [&](const std::array<int64_t, 3>& at, int64_t columns) {
     Acc acc[kColumns];
-    for (int64_t i = 0; i < lines.length; ++i) {
-      const int64_t r = reverse ? lines.length - 1 - i : i;
-      const From* in = from + at[0] + r * lines.step[0];
-      To* result = to + at[1] + r * lines.step[1];
-      for (int64_t c = 0; c < columns; ++c) {
-        const Acc value = static_cast<Acc>(in[c * in_column]);
-        acc[c] = i == 0 ? value : step(acc[c], value);
-        result[c * out_column] = static_cast<To>(acc[c]);
+    const auto run = [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t r = reverse ? lines.length - 1 - i : i;
+        const From* in = from + at[0] + r * lines.step[0];
+        To* result = to + at[1] + r * lines.step[1];
+        for (int64_t c = 0; c < columns; ++c) {
+          const Acc value = static_cast<Acc>(in[c * in_column]);
+          acc[c] = i == 0 ? value : step(acc[c], value);
+          result[c * out_column] = static_cast<To>(acc[c]);
+        }
       }
-    }
+    };
+    in_pieces(lines.length, run, columns);
   });
 }
 
@@ -113,19 +117,22 @@ void linear_recurrence(const Tensor& a, const Tensor& b, int64_t dim, bool rever
     const int64_t out_column = lines.nest.strides[2].back();
     for_each_block(lines, 3, [&](const std::array<int64_t, 3>& at, int64_t columns) {
       double acc[kColumns] = {};
-      for (int64_t i = 0; i < lines.length; ++i) {
-        const int64_t r = reverse ? lines.length - 1 - i : i;
-        // The factor between r and the one before it in this order; the first has none.
-        const int64_t between = reverse && i > 0 ? r + 1 : r;
-        const T* link = factor + at[0] + between * lines.step[0];
-        const T* in = term + at[1] + r * lines.step[1];
-        T* result = to + at[2] + r * lines.step[2];
-        for (int64_t c = 0; c < columns; ++c) {
-          const double carried = i == 0 ? 0.0 : static_cast<double>(link[c * a_column]) * acc[c];
-          acc[c] = static_cast<double>(in[c * b_column]) + carried;
-          result[c * out_column] = static_cast<T>(acc[c]);
+      const auto run = [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t r = reverse ? lines.length - 1 - i : i;
+          // The factor between r and the one before it in this order; the first has none.
+          const int64_t between = reverse && i > 0 ? r + 1 : r;
+          const T* link = factor + at[0] + between * lines.step[0];
+          const T* in = term + at[1] + r * lines.step[1];
+          T* result = to + at[2] + r * lines.step[2];
+          for (int64_t c = 0; c < columns; ++c) {
+            const double carried = i == 0 ? 0.0 : static_cast<double>(link[c * a_column]) * acc[c];
+            acc[c] = static_cast<double>(in[c * b_column]) + carried;
+            result[c * out_column] = static_cast<T>(acc[c]);
+          }
         }
-      }
+      };
+      in_pieces(lines.length, run, columns);
     });
   });
 }

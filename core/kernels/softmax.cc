@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -47,11 +48,13 @@ T max_of(const T* x, int64_t n) {
 template <class T, class F>
 T sum_of(int64_t n, const F& term) {
   T lanes[16] = {};
-  int64_t i = 0;
-  for (; i + 16 <= n; i += 16) {
-    for (int64_t l = 0; l < 16; ++l) lanes[l] += term(i + l);
-  }
-  for (; i < n; ++i) lanes[i % 16] += term(i);
+  in_pieces(n, [&](int64_t begin, int64_t end) {
+    int64_t i = begin;
+    for (; i + 16 <= end; i += 16) {
+      for (int64_t l = 0; l < 16; ++l) lanes[l] += term(i + l);
+    }
+    for (; i < end; ++i) lanes[i % 16] += term(i);
+  });
   for (int64_t half = 8; half > 0; half /= 2) {
     for (int64_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
   }
@@ -71,11 +74,16 @@ void forward_rows(const T* x, T* y, int64_t rows, int64_t n) {
     for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
       const T most = max_of(x, n);
       T* e = kLog ? terms.data() : y;
-      simd::map<T>(n, e, x, [most](simd::Vec<T> v) { return simd::exp(v - simd::splat(most)); });
+      in_pieces(n, [&](int64_t begin, int64_t end) {
+        simd::map<T>(end - begin, e + begin, x + begin,
+                     [most](simd::Vec<T> v) { return simd::exp(v - simd::splat(most)); });
+      });
       const T sum = sum_of<T>(n, [e](int64_t i) { return e[i]; });
       const T shift = std::log(sum);
-      TW_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) y[i] = kLog ? x[i] - most - shift : e[i] / sum;
+      in_pieces(n, [&](int64_t begin, int64_t end) {
+        TW_INDEPENDENT
+        for (int64_t i = begin; i < end; ++i) y[i] = kLog ? x[i] - most - shift : e[i] / sum;
+      });
     }
     return;
   }
@@ -108,10 +116,12 @@ void forward_columns(const T* x, T* y, int64_t n, int64_t inner, int64_t width) 
   T terms[kWidth];
   std::copy_n(x, width, most);
   for (int64_t r = 1; r < n; ++r) {
+    count_work(width);
     const T* row = x + r * inner;
     for (int64_t c = 0; c < width; ++c) most[c] = ((row[c] > most[c]) | (row[c] != row[c])) ? row[c] : most[c];
   }
   for (int64_t r = 0; r < n; ++r) {
+    count_work(width);
     T* e = kLog ? terms : y + r * inner;
     const T* row = x + r * inner;
     simd::map<T>(width, e, row, most, [](simd::Vec<T> v, simd::Vec<T> m) { return simd::exp(v - m); });
@@ -121,6 +131,7 @@ void forward_columns(const T* x, T* y, int64_t n, int64_t inner, int64_t width) 
     simd::map<T>(width, sum, sum, [](simd::Vec<T> v) { return simd::log(v); });
   }
   for (int64_t r = 0; r < n; ++r) {
+    count_work(width);
     const T* row = x + r * inner;
     T* out = y + r * inner;
     TW_INDEPENDENT
@@ -136,21 +147,26 @@ void backward_rows(const T* grad, const T* y, T* out, int64_t rows, int64_t n) {
     std::vector<T> terms(static_cast<size_t>(std::min(rows, together) * n));
     for (int64_t r = 0; r < rows; r += together) {
       const int64_t count = std::min(together, rows - r);
-      exp_run(count * n, terms.data(), y + r * n);
+      in_pieces(count * n,
+                [&](int64_t begin, int64_t end) { exp_run(end - begin, terms.data() + begin, y + r * n + begin); });
       for (int64_t k = 0; k < count; ++k) {
         const T* g = grad + (r + k) * n;
         const T* e = terms.data() + k * n;
         T* to = out + (r + k) * n;
         const T sum = sum_of<T>(n, [g](int64_t i) { return g[i]; });
-        TW_INDEPENDENT
-        for (int64_t i = 0; i < n; ++i) to[i] = g[i] - e[i] * sum;
+        in_pieces(n, [&](int64_t begin, int64_t end) {
+          TW_INDEPENDENT
+          for (int64_t i = begin; i < end; ++i) to[i] = g[i] - e[i] * sum;
+        });
       }
     }
   } else {
     for (int64_t r = 0; r < rows; ++r, grad += n, y += n, out += n) {
       const T sum = sum_of<T>(n, [grad, y](int64_t i) { return grad[i] * y[i]; });
-      TW_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) out[i] = y[i] * (grad[i] - sum);
+      in_pieces(n, [&](int64_t begin, int64_t end) {
+        TW_INDEPENDENT
+        for (int64_t i = begin; i < end; ++i) out[i] = y[i] * (grad[i] - sum);
+      });
     }
   }
 }
@@ -159,12 +175,14 @@ template <class T, bool kLog>
 void backward_columns(const T* grad, const T* y, T* out, int64_t n, int64_t inner, int64_t width) {
   T sum[kWidth] = {};
   for (int64_t r = 0; r < n; ++r) {
+    count_work(width);
     const T* g = grad + r * inner;
     const T* v = y + r * inner;
     for (int64_t c = 0; c < width; ++c) sum[c] += kLog ? g[c] : g[c] * v[c];
   }
   T terms[kWidth];
   for (int64_t r = 0; r < n; ++r) {
+    count_work(width);
     const T* g = grad + r * inner;
     const T* v = y + r * inner;
     T* to = out + r * inner;

@@ -1,8 +1,9 @@
 #include "core/kernels/sort.h"
 
 #include <algorithm>
-#include <vector>
+#include <memory>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/reduce_impl.h"
 
@@ -25,21 +26,32 @@ bool precedes(const Item<T>& a, const Item<T>& b) {
 
 enum class Rank { kStable, kAny, kFirst };
 
-template <class T, bool kDescending>
-void rank_items(std::vector<Item<T>>& items, int64_t kept, Rank rank) {
-  const auto before = &precedes<T, kDescending>;
-  const auto length = static_cast<int64_t>(items.size());
-  const auto first = items.begin();
+template <class T, class Before>
+void rank_items(Item<T>* first, int64_t length, int64_t kept, Rank rank, const Before& before) {
+  Item<T>* const last = first + length;
   if (rank == Rank::kStable) {
-    std::stable_sort(first, items.end(), before);
+    std::stable_sort(first, last, before);
   } else if (rank == Rank::kAny) {
-    std::sort(first, items.end(), before);
+    std::sort(first, last, before);
   } else if (kept <= length / 64) {
-    std::partial_sort(first, first + kept, items.end(), before);
+    std::partial_sort(first, first + kept, last, before);
   } else {
-    std::nth_element(first, first + kept - 1, items.end(), before);
+    std::nth_element(first, first + kept - 1, last, before);
     std::sort(first, first + kept - 1, before);
   }
+}
+
+// Long lines count their comparisons; short ones are counted whole.
+template <class T, bool kDescending>
+void rank_line(Item<T>* first, int64_t length, int64_t kept, Rank rank) {
+  if (length <= kPieceElements) {
+    count_work(8 * length);
+    return rank_items(first, length, kept, rank, precedes<T, kDescending>);
+  }
+  rank_items(first, length, kept, rank, [](const Item<T>& a, const Item<T>& b) {
+    count_work(1);
+    return precedes<T, kDescending>(a, b);
+  });
 }
 
 template <class T, bool kDescending>
@@ -65,17 +77,21 @@ void order(const Tensor& x, int64_t dim, Rank rank, const Tensor& values, const 
   const LoopNest nest = make_nest(sizes, strides, /*reorder=*/true);
   const int64_t lines = numel_of(nest.sizes);
   parallel_for(lines, std::max<int64_t>(1, kHeavyGrain / length), [&](int64_t begin, int64_t end) {
-    std::vector<Item<T>> items(static_cast<size_t>(length));
+    const auto items = std::make_unique_for_overwrite<Item<T>[]>(static_cast<size_t>(length));
     for (int64_t line = begin; line < end; ++line) {
       const T* from = data + nest_offset(nest, 0, nest.dims(), line);
-      for (int64_t i = 0; i < length; ++i) items[static_cast<size_t>(i)] = {from[i * step[0]], i};
-      rank_items<T, kDescending>(items, kept, rank);
+      in_pieces(length, [&](int64_t first, int64_t last) {
+        for (int64_t i = first; i < last; ++i) items[static_cast<size_t>(i)] = {from[i * step[0]], i};
+      });
+      rank_line<T, kDescending>(items.get(), length, kept, rank);
       T* value = value_data + nest_offset(nest, 1, nest.dims(), line);
       int64_t* index = index_data + nest_offset(nest, 2, nest.dims(), line);
-      for (int64_t i = 0; i < kept; ++i) {
-        value[i * step[1]] = items[static_cast<size_t>(i)].key;
-        index[i * step[2]] = items[static_cast<size_t>(i)].index;
-      }
+      in_pieces(kept, [&](int64_t first, int64_t last) {
+        for (int64_t i = first; i < last; ++i) {
+          value[i * step[1]] = items[static_cast<size_t>(i)].key;
+          index[i * step[2]] = items[static_cast<size_t>(i)].index;
+        }
+      });
     }
   });
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
@@ -164,10 +165,12 @@ void histogram(const T* x, int64_t n, int bins, Stats& stats) {
     count_bins(x + begin, end - begin, low, 1 / width, bins, tables.data() + begin / kTask * table);
   });
   stats.counts.assign(static_cast<size_t>(bins), 0);
-  for (size_t i = 0; i < tables.size(); ++i) {
-    const size_t bin = i % static_cast<size_t>(bins + 1);
-    if (bin < static_cast<size_t>(bins)) stats.counts[bin] += tables[i];
-  }
+  in_pieces(static_cast<int64_t>(tables.size()), [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      const size_t bin = i % static_cast<size_t>(bins + 1);
+      if (bin < static_cast<size_t>(bins)) stats.counts[bin] += tables[i];
+    }
+  });
 }
 
 // The sum of squared deviations, exactly: where the mean is far from zero for the spread, the difference of squares has
@@ -175,10 +178,12 @@ void histogram(const T* x, int64_t n, int bins, Stats& stats) {
 template <class T>
 double deviations(const T* x, int64_t n, double mean) {
   double total = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const double d = static_cast<double>(x[i]) - mean;
-    if (std::isfinite(static_cast<double>(x[i]))) total += d * d;
-  }
+  in_pieces(n, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const double d = static_cast<double>(x[i]) - mean;
+      if (std::isfinite(static_cast<double>(x[i]))) total += d * d;
+    }
+  });
   return total;
 }
 

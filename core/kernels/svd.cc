@@ -1,12 +1,10 @@
 #include "core/kernels/svd.h"
 
-#include <Eigen/Core>
-#include <Eigen/SVD>
-
 #include <algorithm>
 
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
+#include "core/kernels/eigen_impl.h"
 #include "core/kernels/elementwise_impl.h"
 
 namespace tapewire::kernels {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/elementwise_impl.h"
@@ -29,7 +30,10 @@ void clear(const Tensor& x, const Range& range) {
           rest /= x.sizes()[d];
         }
         const auto [first, last] = range(r % rows, columns);
-        for (int64_t c = first; c < last; ++c) row[c * step] = T{};
+        row += first * step;
+        in_pieces(last - first, [&](int64_t from, int64_t to) {
+          for (int64_t c = from; c < to; ++c) row[c * step] = T{};
+        });
       }
     });
   });

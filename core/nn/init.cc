@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/autograd/meta.h"
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/base/suggest.h"
@@ -153,6 +154,7 @@ void dirac_(const Tensor& x, const DiracAttrs& attrs) {
   const Shape size{std::min(outputs, x.size(1))};
   const Shape stride{x.strides()[0] + x.strides()[1]};
   for (int64_t g = 0; g < attrs.groups; ++g) {
+    count_work(64);
     kernels::fill(x.alias({size, stride, centre + g * outputs * x.strides()[0]}), 1);
   }
 }
@@ -206,11 +208,14 @@ void sparse_(const Tensor& x, const SparseAttrs& attrs) {
   const auto zeros = static_cast<int64_t>(std::ceil(attrs.sparsity * static_cast<double>(rows)));
   const Tensor order = Tensor::empty({rows}, DType::kInt64);
   for (int64_t column = 0; x.numel() > 0 && column < x.size(1); ++column) {
+    count_work(16 * rows);
     kernels::randperm(order, current_generator());
     const int64_t* row = order.data<int64_t>();
     dispatch_floating("sparse", x.dtype(), [&]<class T>(TypeTag<T>) {
       T* values = x.mutable_data<T>() + column * x.strides()[1];
-      for (int64_t i = 0; i < zeros; ++i) values[row[i] * x.strides()[0]] = 0;
+      in_pieces(zeros, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) values[row[i] * x.strides()[0]] = 0;
+      });
     });
   }
 }

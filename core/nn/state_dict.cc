@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/autograd/meta.h"
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/kernels/copy.h"
 #include "core/nn/module.h"
@@ -65,7 +66,10 @@ class Copies {
   void save() {
     for (const Copy& copy : copies_) saved_.push_back({copy.into.storage_ref(), copy.into.storage().share_buffer()});
   }
+  // Once begun it is not cancelled.
   void run() {
+    check_cancelled();
+    const CancelScope shield(nullptr);
     for (const Copy& copy : copies_) {
       kernels::copy(copy.from, copy.into);
       copy.into.storage().bump_version();

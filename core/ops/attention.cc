@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/kernels/reduce.h"
 #include "core/ops/activation.h"
@@ -26,6 +27,7 @@ Tensor causal_mask(int64_t length, int64_t keys, DType dtype) {
   dispatch_floating("scaled_dot_product_attention", dtype, [&]<class T>(TypeTag<T>) {
     T* to = out.mutable_data<T>();
     for (int64_t i = 0; i < length; ++i) {
+      count_work(keys);
       for (int64_t j = 0; j < keys; ++j) to[i * keys + j] = j <= i ? T{0} : static_cast<T>(kBlocked);
     }
   });

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/index.h"
@@ -33,13 +34,17 @@ Tensor index_weights(const Tensor& indices, int64_t padding_idx, bool by_frequen
   const Tensor plain = kernels::contiguous(indices);
   const int64_t* index = plain.data<int64_t>();
   std::unordered_map<int64_t, int64_t> counts;
-  for (int64_t i = 0; by_frequency && i < plain.numel(); ++i) ++counts[index[i]];
+  for (int64_t i = 0; by_frequency && i < plain.numel(); ++i) {
+    count_work(16);
+    ++counts[index[i]];
+  }
   Shape sizes = indices.sizes();
   sizes.push_back(1);
   const Tensor out = Tensor::empty(sizes, dtype);
   dispatch_floating("embedding", dtype, [&]<class T>(TypeTag<T>) {
     T* to = out.mutable_data<T>();
     for (int64_t i = 0; i < plain.numel(); ++i) {
+      count_work(by_frequency ? 16 : 1);
       to[i] = by_frequency ? T{1} / static_cast<T>(counts[index[i]]) : index[i] == padding_idx ? T{0} : T{1};
     }
   });
@@ -117,7 +122,8 @@ struct ScaleByFrequency {
   }
 };
 
-// Rows that are longer than max_norm become max_norm long, each once; without history.
+// Rows that are longer than max_norm become max_norm long, each once; without history. When it is cancelled, each row
+// is as it was or done.
 void renorm(const Tensor& weight, const Tensor& indices, double max_norm, double p) {
   if (weight.numel() == 0) return;
   for (size_t d = 0; d < 2; ++d) {
@@ -134,14 +140,20 @@ void renorm(const Tensor& weight, const Tensor& indices, double max_norm, double
   dispatch_floating("embedding", weight.dtype(), [&]<class T>(TypeTag<T>) {
     T* table = weight.mutable_data<T>();
     for (int64_t i = 0; i < plain.numel(); ++i) {
+      count_work(1);
       if (index[i] < 0 || index[i] >= weight.size(0) || done[static_cast<size_t>(index[i])]) continue;
       done[static_cast<size_t>(index[i])] = true;
       T* row = table + index[i] * row_stride;
       double sum = 0;
-      for (int64_t c = 0; c < weight.size(1); ++c) {
-        const double size = std::abs(static_cast<double>(row[c * stride]));
-        sum = std::isinf(p) ? std::max(sum, size) : sum + std::pow(size, p);
-      }
+      constexpr int64_t kCost = 16;
+      count_work(kCost * weight.size(1));
+      const auto add_sizes = [&](int64_t begin, int64_t end) {
+        for (int64_t c = begin; c < end; ++c) {
+          const double size = std::abs(static_cast<double>(row[c * stride]));
+          sum = std::isinf(p) ? std::max(sum, size) : sum + std::pow(size, p);
+        }
+      };
+      in_pieces(weight.size(1), add_sizes, kCost);
       const double norm = std::isinf(p) ? sum : std::pow(sum, 1 / p);
       if (!(norm > max_norm)) continue;
       changed = true;

@@ -5,6 +5,7 @@
 #include "core/autograd/engine.h"
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/meta.h"
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/ops/join.h"
 #include "core/ops/shape_ops.h"
@@ -146,6 +147,7 @@ std::vector<std::vector<Tensor>> jacobian(const TensorFunction& fn, const Tensor
   for (const Tensor& y : outputs) {
     std::vector<std::vector<Tensor>> rows(at.size());  // by input, one an element of y
     for (int64_t i = 0; i < y.numel(); ++i) {
+      check_cancelled();
       const Tensors row =
           filled("jacobian", gradients({y}, at, {one_hot(y, i)}, options.create_graph), at, "input", options.strict);
       for (size_t j = 0; j < at.size(); ++j) rows[j].push_back(row[j]);

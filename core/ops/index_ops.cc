@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/index.h"
@@ -229,6 +230,7 @@ struct OneHot {
     const Tensor out = Tensor::zeros(sizes, DType::kInt64);
     auto* row = out.mutable_data<int64_t>();
     for (const int64_t c : all) {
+      count_work(8);
       row[c] = 1;
       row += count;
     }

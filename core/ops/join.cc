@@ -1,5 +1,6 @@
 #include "core/ops/join.h"
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/kernels/copy.h"
 #include "core/ops/registry.h"
@@ -63,6 +64,7 @@ struct Cat {
     auto* starts = out[1].mutable_data<int64_t>();
     int64_t start = 0;
     for (const Tensor& x : in.list()) {
+      count_work(kTensorWork);
       *starts++ = start;
       if (passed_over(x.sizes())) continue;
       const int64_t size = x.size(dim);
@@ -77,6 +79,7 @@ struct Cat {
     const auto* start = starts.data<int64_t>();
     Tensors out(v.list_size());
     for (size_t n = 0; n < out.size(); ++n) {
+      count_work(kTensorWork);
       if (!v.needs_list(n)) continue;
       const Shape& sizes = v.list_sizes(n);
       out[n] = passed_over(sizes) ? Tensor::zeros(sizes, g.dtype())
@@ -98,6 +101,7 @@ struct Stack {
     const int64_t dim = wrap_dim(name, a.dim, tensors[0].dim() + 1);
     std::vector<Tensor> rows;
     for (size_t i = 0; i < tensors.size(); ++i) {
+      count_work(kTensorWork);
       if (tensors[i].sizes() != sizes) {
         fail("stack: stack expects each tensor to be equal size, but got ", to_string(sizes), " at entry 0 and ",
              to_string(tensors[i].sizes()), " at entry ", i);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/pad.h"
@@ -100,6 +101,7 @@ std::vector<int64_t> source_of(PadMode mode, int64_t size, const Ends& ends) {
   const int64_t kept = size - dropped + std::min<int64_t>(0, ends.right);
   std::vector<int64_t> map(static_cast<size_t>(size + ends.left + ends.right));
   for (size_t i = 0; i < map.size(); ++i) {
+    count_work(8);
     int64_t at = static_cast<int64_t>(i) - ends.left;
     if (mode == PadMode::kReplicate) {
       at = std::clamp<int64_t>(at, 0, size - 1);

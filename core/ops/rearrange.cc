@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/kernels/copy.h"
 #include "core/ops/call_support.h"
 #include "core/ops/index_ops.h"
@@ -216,12 +217,16 @@ Tensor repeated_indices(const Tensor& repeats) {
   const auto* count = counts.data<int64_t>();
   int64_t total = 0;
   for (int64_t i = 0; i < counts.numel(); ++i) {
+    count_work(1);
     if (count[i] < 0) fail("repeat_interleave: repeats can not be negative");
     if (__builtin_add_overflow(total, count[i], &total)) fail("repeat_interleave: the repeats overflow");
   }
   const Tensor out = Tensor::empty({total}, DType::kInt64);
   auto* to = out.mutable_data<int64_t>();
-  for (int64_t i = 0; i < counts.numel(); ++i) to = std::fill_n(to, count[i], i);
+  for (int64_t i = 0; i < counts.numel(); ++i) {
+    count_work(1 + count[i]);
+    in_pieces(count[i], [&](int64_t begin, int64_t end) { to = std::fill_n(to, end - begin, i); });
+  }
   return out;
 }
 

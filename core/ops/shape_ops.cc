@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/cancel.h"
 #include "core/kernels/binary.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/reduce.h"
@@ -78,7 +79,10 @@ struct AsStridedBackward {
           sum[at] += grad[from];
           return;
         }
-        for (int64_t i = 0; i < a.size[d]; ++i) self(self, d + 1, from + i * in[0].strides()[d], at + i * a.stride[d]);
+        for (int64_t i = 0; i < a.size[d]; ++i) {
+          count_work(4);
+          self(self, d + 1, from + i * in[0].strides()[d], at + i * a.stride[d]);
+        }
       };
       walk(walk, 0, 0, 0);
     });
@@ -215,7 +219,12 @@ AsStridedAttrs attrs_of(const Geometry& g) { return {g.sizes, g.strides, g.offse
 const bool kEngineOpsSet = [] {
   EngineOps ops{};
   ops.add = [](const Tensor& a, const Tensor& b) { return add(a, b); };
-  ops.accumulate = [](const Tensor& a, const Tensor& b) { kernels::binary(kernels::BinaryOp::kAdd, a, b, a); };
+  ops.accumulate = [](const Tensor& a, const Tensor& b) {
+    a.mutable_raw_data();  // a copy of bytes that are shared: may fail
+    check_cancelled();
+    const CancelScope shield(nullptr);  // a gradient is never half added
+    kernels::binary(kernels::BinaryOp::kAdd, a, b, a);
+  };
   ops.clone = &clone;
   ops.sum_to = &sum_to;
   ops.cast = &to;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/cancel.h"
 #include "core/ops/call_support.h"
 #include "core/ops/join.h"
 #include "core/ops/registry.h"
@@ -31,6 +32,7 @@ struct SplitWithSizes {
     int64_t sum = 0;
     bool fits = true;
     for (const int64_t size : a.split_sizes) {
+      count_work(1);
       if (size < 0) {
         fail(
             "split_with_sizes: split_with_sizes expects split_sizes have only non-negative entries, but got "
@@ -150,7 +152,10 @@ struct Unbind {
     const int64_t dim = wrap_dim(name, a.dim, x.dim());
     check_pieces(name, x.size(dim));
     Geometries out;
-    for (int64_t i = 0; i < x.size(dim); ++i) out.push_back(views::select(x.geometry(), dim, i));
+    for (int64_t i = 0; i < x.size(dim); ++i) {
+      count_work(kTensorWork);
+      out.push_back(views::select(x.geometry(), dim, i));
+    }
     return out;
   }
   static Tensors vjp(const Attrs& a, const Vjp& v) {
@@ -204,6 +209,7 @@ Tensors tensor_split(const Tensor& x, int64_t sections, int64_t dim) {
   Tensors out;
   int64_t start = 0;
   for (int64_t i = 0; i < sections; ++i) {
+    count_work(kTensorWork);
     const int64_t length = size / sections + (i < size % sections ? 1 : 0);
     out.push_back(slice(x, {.dim = d, .start = start, .end = start + length}));
     start += length;
@@ -217,6 +223,7 @@ Tensors tensor_split(const Tensor& x, Ints indices, int64_t dim) {
   Tensors out;
   int64_t start = 0;
   for (const int64_t end : indices) {
+    count_work(kTensorWork);
     out.push_back(slice(x, {.dim = d, .start = start, .end = end}));
     start = end;
   }

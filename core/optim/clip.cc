@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/autograd/meta.h"
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/kernels/binary.h"
 #include "core/kernels/reduce.h"
@@ -21,7 +22,8 @@ std::vector<Tensor> gradients(std::span<const NamedTensor> parameters) {
   return out;
 }
 
-// Makes the copies of bytes that others share before the first write: after that nothing can fail.
+// Makes the copies of bytes that others share before the first write: after that nothing can fail, under a
+// CancelScope(nullptr).
 void prepare_writes(const std::vector<Tensor>& tensors) {
   for (const Tensor& tensor : tensors) tensor.mutable_raw_data();
 }
@@ -67,6 +69,8 @@ double clip_grad_norm(std::span<const NamedTensor> parameters, double max_norm, 
   const double factor = max_norm / (norm + 1e-6);
   if (factor >= 1) return norm;
   prepare_writes(grads);
+  check_cancelled();
+  const CancelScope shield(nullptr);
   for (const Tensor& grad : grads) {
     kernels::binary(kernels::BinaryOp::kMul, grad, Tensor::scalar(factor, grad.dtype()), grad);
     grad.storage().bump_version();
@@ -78,6 +82,8 @@ void clip_grad_value(std::span<const NamedTensor> parameters, double clip_value)
   if (!(clip_value >= 0)) fail("clip_grad_value: clip_value must not be negative, got ", Value(clip_value).repr());
   const std::vector<Tensor> grads = gradients(parameters);
   prepare_writes(grads);
+  check_cancelled();
+  const CancelScope shield(nullptr);
   for (const Tensor& grad : grads) {
     kernels::clamp(grad, Scalar(-clip_value), Scalar(clip_value), grad);
     grad.storage().bump_version();

@@ -144,6 +144,8 @@ void Optimizer::step() {
            {g, group.learning_rate, kept, p.tensor, converted(grad, p.tensor.dtype()), std::move(state)}});
     }
   }
+  check_cancelled();
+  const CancelScope shield(nullptr);  // from the first write on
   for (Pending& p : pending) {
     update(p.update);
     p.update.parameter.storage().bump_version();
@@ -152,6 +154,7 @@ void Optimizer::step() {
 }
 
 void Optimizer::zero_grad(bool set_to_none) {
+  const CancelScope shield(nullptr);
   for (const Group& group : groups_) {
     for (const NamedTensor& p : group.parameters) clear_gradient(p.tensor, set_to_none);
   }

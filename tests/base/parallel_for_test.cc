@@ -1,6 +1,7 @@
 #include "core/base/parallel_for.h"
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/cancel.h"
 #include "core/base/error.h"
 
 namespace tapewire {
@@ -67,21 +69,110 @@ TEST(ParallelForTest, UsesSeveralThreads) {
   EXPECT_EQ(waiting, 2);
 }
 
-TEST(ParallelForTest, TheFirstErrorIsRethrownAfterAllRangesEnded) {
+TEST(ParallelForTest, TheFirstErrorIsRethrownAfterWhatHasBegunEnded) {
   for (const int threads : {2, 4}) {
     const ComputeThreadsScope scope(threads);
+    std::atomic<int> begun{0};
     std::atomic<int> ended{0};
     try {
-      parallel_for(16, 1, [&](int64_t begin, int64_t) {
+      parallel_for(100'000, 1, [&](int64_t begin, int64_t) {
+        ++begun;
+        if (begin == 5) {
+          ++ended;
+          fail("range ", begin, " is broken");
+        }
         ++ended;
-        if (begin == 5) fail("range ", begin, " is broken");
       });
       FAIL() << "no error came";
     } catch (const Error& error) {
       EXPECT_EQ(error.message(), "range 5 is broken");
     }
-    EXPECT_EQ(ended, 16);
+    EXPECT_EQ(ended, begun);
   }
+}
+
+TEST(ParallelForTest, AfterAnErrorNoFurtherRangeBegins) {
+  const ComputeThreadsScope scope(2);
+  std::atomic<bool> failed{false};
+  std::atomic<int> begun{0};
+  // The other thread's range ends only when this one has failed, or is the one that fails.
+  EXPECT_THROW(parallel_for(1000, 1,
+                            [&](int64_t begin, int64_t) {
+                              ++begun;
+                              if (begin == 0) {
+                                failed = true;
+                                fail("broken");
+                              }
+                              while (!failed) std::this_thread::yield();
+                            }),
+               Error);
+  EXPECT_LT(begun, 1000);
+}
+
+absl::StatusCode code_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return absl::StatusCode::kOk;
+}
+
+TEST(ParallelForTest, TheTokenIsCheckedBeforeEachRange) {
+  for (const int threads : {1, 2, 4}) {
+    const ComputeThreadsScope scope(threads);
+    CancelToken token;
+    const CancelScope cancel(&token);
+    std::atomic<int> begun{0};
+    EXPECT_EQ(code_of([&] {
+                parallel_for(1000, 1, [&](int64_t, int64_t) {
+                  ++begun;
+                  token.cancel();
+                });
+              }),
+              absl::StatusCode::kCancelled);
+    EXPECT_LE(begun, threads);
+  }
+}
+
+TEST(ParallelForTest, ABodyAsksTheCallersTokenOnEveryThread) {
+  const ComputeThreadsScope scope(2);
+  CancelToken token;
+  const CancelScope cancel(&token);
+  std::atomic<int> inside{0};
+  std::atomic<int> stopped{0};
+  // Both threads are in a body when the token is set.
+  EXPECT_EQ(code_of([&] {
+              parallel_for(2, 1, [&](int64_t, int64_t) {
+                ++inside;
+                while (inside < 2) std::this_thread::yield();
+                token.cancel();
+                stopped += code_of(&check_cancelled) == absl::StatusCode::kCancelled ? 1 : 0;
+              });
+            }),
+            absl::StatusCode::kOk);
+  EXPECT_EQ(stopped, 2);
+}
+
+TEST(ParallelForTest, AHelpersTokenEndsWithTheCall) {
+  const ComputeThreadsScope scope(2);
+  {
+    const CancelToken token;
+    const CancelScope cancel(&token);
+    std::atomic<int> inside{0};
+    parallel_for(2, 1, [&](int64_t, int64_t) {
+      ++inside;
+      while (inside < 2) std::this_thread::yield();
+    });
+  }
+  std::atomic<int> inside{0};
+  std::atomic<int> free{0};
+  parallel_for(2, 1, [&](int64_t, int64_t) {
+    ++inside;
+    while (inside < 2) std::this_thread::yield();
+    free += current_cancel_token() == nullptr ? 1 : 0;
+  });
+  EXPECT_EQ(free, 2);
 }
 
 TEST(ParallelForTest, WithOneThreadAnErrorPassesThrough) {

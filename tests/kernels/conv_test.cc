@@ -1,5 +1,7 @@
 #include "core/kernels/conv.h"
 
+#include "core/kernels/conv_impl.h"
+#include "core/kernels/onednn.h"
 #include "tests/kernels/support.h"
 
 namespace tapewire::kernels {
@@ -76,11 +78,86 @@ const std::vector<Case>& cases() {
       {{1, 2, 6, 7, 8}, {4, 1, 2, 3, 2}, {{2, 1, 2}, {0, 1, 1}, {1, 2, 1}, 2}},
       {{2, 2, 3, 3}, {2, 2, 3, 3}, {{1, 1}, {4, 4}, {1, 1}, 1}},  // padding beyond the kernel
       {{9, 4, 24, 24}, {6, 4, 5, 5}, {{1, 1}, {2, 2}, {1, 1}, 1}},
+      {{1, 2, 3}, {3, 2, 3}, {{1}, {4096}, {1}, 1}},                   // nearly all of it padding
+      {{2, 2, 1000}, {3, 2, 3}, {{100}, {1}, {1}, 1}},                 // a stride over most of it
+      {{2, 2, 1000}, {3, 2, 3}, {{1}, {0}, {400}, 1}},                 // elements far apart
+      {{1, 8, 1299}, {2, 8, 300}, {{1}, {7}, {1}, 1}},                 // rows of columns that are cut
+      {{1, 4, 700}, {2, 2, 260}, {{2}, {100}, {2}, 2}},                // the same, strided
+      {{1, 1, 42, 400}, {2, 1, 41, 70}, {{1, 1}, {0, 9}, {1, 1}, 1}},  // and in two dimensions
   };
   return all;
 }
 
 double tol(DType dtype) { return dtype == DType::kFloat32 ? 1e-4 : 1e-12; }
+
+ConvShape square(int64_t batch, int64_t in, int64_t out, int64_t size, int64_t groups = 1) {
+  ConvShape s;
+  s.batch = batch;
+  s.in_channels = in;
+  s.out_channels = out;
+  s.groups = groups;
+  s.in = s.out = {1, size, size};
+  s.kernel = {1, 3, 3};
+  s.padding = {0, 1, 1};
+  return s;
+}
+
+// Shapes whose work is cut along the batch, the channels and the groups, against our own way.
+TEST(OneDnn, PiecesGiveTheWhole) {
+  for (const ConvShape& s :
+       {square(3, 80, 72, 80), square(1, 160, 40, 90), square(2, 192, 320, 40, 2), square(2, 128, 320, 80, 2)}) {
+    ASSERT_TRUE(onednn::suits(s));
+    const Tensor x = random_tensor(Shape{s.batch * s.in_channels * s.in_plane()}, DType::kFloat32, -1, 1, 1);
+    const Tensor w = random_tensor(Shape{s.weight_count()}, DType::kFloat32, -1, 1, 2);
+    const Tensor bias = random_tensor(Shape{s.out_channels}, DType::kFloat32, -1, 1, 3);
+    const Tensor grad = random_tensor(Shape{s.batch * s.out_channels * s.out_plane()}, DType::kFloat32, -1, 1, 4);
+    const auto* xs = x.data<float>();
+    const auto* ws = w.data<float>();
+    const auto* gs = grad.data<float>();
+    const auto check = [&](const char* what, int64_t size, double tolerance, const auto& ours, const auto& library) {
+      const Tensor want = Tensor::empty({size});
+      const Tensor got = Tensor::empty({size});
+      ours(want.mutable_data<float>());
+      ASSERT_TRUE(library(got.mutable_data<float>())) << what;
+      expect_close(got, want.to_vector<double>(), tolerance, tolerance, what);
+    };
+    check(
+        "out", grad.numel(), 1e-3, [&](float* to) { conv_columns::forward(s, xs, ws, bias.data<float>(), to); },
+        [&](float* to) { return onednn::conv_forward(s, xs, ws, bias.data<float>(), to); });
+    check(
+        "grad_x", x.numel(), 1e-3, [&](float* to) { conv_columns::backward_input(s, gs, ws, to); },
+        [&](float* to) { return onednn::conv_backward_input(s, gs, ws, to); });
+    check(
+        "grad_w", w.numel(), 1e-2, [&](float* to) { conv_columns::backward_weight(s, gs, xs, to); },
+        [&](float* to) { return onednn::conv_backward_weight(s, gs, xs, to); });
+  }
+}
+
+TEST(OneDnn, IsGivenTheShapesThatNetworksHave) {
+  const ConvShape usual = square(8, 16, 16, 32);
+  EXPECT_TRUE(onednn::suits(usual));
+  const auto with = [&](const auto& change) {
+    ConvShape s = usual;
+    change(s);
+    for (size_t d = 0; d < 3; ++d) {
+      s.out[d] = (s.in[d] + 2 * s.padding[d] - s.dilation[d] * (s.kernel[d] - 1) - 1) / s.stride[d] + 1;
+    }
+    return s;
+  };
+  EXPECT_TRUE(onednn::suits(with([](ConvShape& s) { s.stride[1] = 2; })));
+  EXPECT_TRUE(onednn::suits(with([](ConvShape& s) { s.padding[2] = s.dilation[2] = 2; })));
+  EXPECT_TRUE(onednn::suits(with([](ConvShape& s) { s.padding[2] = 2; })));
+  // Windows that see nothing but padding.
+  EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.padding[2] = 3; })));
+  EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.padding[1] = 65'536; })));
+  EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.stride[1] = 100; })));
+  EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.in[2] = 1000, s.dilation[2] = 100; })));
+  EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.in[2] = 1000, s.kernel[2] = 100; })));
+  EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.in[1] = s.in[2] = 8192; })));
+  ConvShape shorter = usual;
+  --shorter.out[2];
+  EXPECT_FALSE(onednn::suits(shorter));
+}
 
 std::string describe(const Case& c, DType dtype) {
   return to_string(c.x) + " * " + to_string(c.w) + " " + std::string(name_of(dtype));

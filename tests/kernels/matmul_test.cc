@@ -32,6 +32,18 @@ const std::vector<Size> kSizes{{1, 1, 1},    {1, 10, 5},     {1, 5, 1},    {5, 1
                                {0, 3, 2},    {2, 0, 3},      {64, 50, 10}, {1, 300, 40}, {40, 300, 1},
                                {37, 41, 43}, {130, 70, 220}, {7, 513, 9}};
 
+TEST(Gemm, LongProductsWithAVectorAreCut) {
+  for (const Size& s : {Size{1, 3000, 3001}, Size{3001, 3000, 1}, Size{1, 9'000'000, 1}, Size{1, 2'100'000, 5}}) {
+    const Tensor a = random_tensor(Shape{s.m, s.k}, DType::kFloat64, -2, 3, 1);
+    const Tensor b = random_tensor(Shape{s.k, s.n}, DType::kFloat64, -2, 3, 2);
+    const Tensor out = Tensor::full({s.m, s.n}, 1.0, DType::kFloat64);
+    gemm(a, b, out, 1);
+    std::vector<double> want = product(a, b, s.m, s.k, s.n);
+    for (double& v : want) v += 1;
+    expect_close(out, want, 1e-8, 1e-12);
+  }
+}
+
 TEST(Gemm, MultipliesEveryLayout) {
   for (const DType dtype : {DType::kFloat32, DType::kFloat64, DType::kInt64, DType::kInt32}) {
     for (const Size& s : kSizes) {

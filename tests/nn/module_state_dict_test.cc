@@ -1,6 +1,13 @@
+#include <atomic>
 #include <memory>
+#include <string>
+#include <thread>
 
 #include "core/autograd/meta.h"
+#include "core/base/cancel.h"
+#include "core/base/error.h"
+#include "core/kernels/copy.h"
+#include "core/kernels/reduce.h"
 #include "core/nn/container.h"
 #include "core/nn/linear.h"
 #include "gmock/gmock.h"
@@ -38,6 +45,38 @@ TEST(StateDictTest, LoadCopiesIntoTheSameParameters) {
   EXPECT_EQ(weight.dtype(), DType::kFloat64);
   EXPECT_EQ(weight.version(), 1u);
   EXPECT_TRUE(into->named_parameters()[0].tensor.is_same(weight));
+}
+
+TEST(StateDictTest, ACancelledLoadCopiesAllOrNothing) {
+  const auto net = std::make_shared<Sequential>(Modules{});
+  for (int i = 0; i < 12; ++i) net->register_buffer("b" + std::to_string(i), Tensor::full({300'000}, 1.0));
+  StateDict state;
+  for (const NamedTensor& t : net->state_dict()) state.push_back({t.name, Tensor::full({300'000}, 2.0)});
+  // Another thread cancels, at once or ever later, until it comes too late.
+  for (int64_t turns = 0; turns < 1'000'000'000; turns += 1000 + turns / 4) {
+    for (const NamedTensor& t : net->state_dict()) kernels::fill(t.tensor, 1.0);
+    CancelToken token;
+    std::thread other([&] {
+      for (std::atomic<int64_t> i = 0; i < turns;) i.fetch_add(1, std::memory_order_relaxed);
+      token.cancel();
+    });
+    double expected = 2;
+    bool late = false;
+    {
+      const CancelScope scope(&token);
+      try {
+        net->load_state_dict(state);
+        late = !token.cancelled();
+      } catch (const Error&) {
+        expected = 1;
+      }
+    }
+    other.join();
+    for (const NamedTensor& t : net->state_dict()) {
+      EXPECT_EQ(kernels::sum_of_squares(t.tensor), 300'000 * expected * expected);
+    }
+    if (late || HasFailure()) return;
+  }
 }
 
 TEST(StateDictTest, LoadCollectsEveryFaultInOneMessage) {

@@ -1,7 +1,13 @@
 #include "core/optim/optimizer.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "core/autograd/engine.h"
 #include "core/base/cancel.h"
@@ -11,6 +17,7 @@
 #include "core/optim/adadelta.h"
 #include "core/optim/adagrad.h"
 #include "core/optim/adam.h"
+#include "core/optim/clip.h"
 #include "core/optim/nadam.h"
 #include "core/optim/rmsprop.h"
 #include "core/optim/sgd.h"
@@ -87,6 +94,62 @@ TEST(OptimizerTest, ACancelledStepChangesNothing) {
   }
   EXPECT_EQ(a.tensor.item<double>(), 1);
   EXPECT_TRUE(adam.state_dict().tensors.empty());
+}
+
+// Runs `f` under tokens that another thread cancels at once or ever later, until one came too late.
+void cancel_at_any_time(const std::function<void()>& f) {
+  for (int64_t turns = 0; turns < 1'000'000'000; turns += 1000 + turns / 4) {
+    CancelToken token;
+    std::thread other([&] {
+      for (std::atomic<int64_t> i = 0; i < turns;) i.fetch_add(1, std::memory_order_relaxed);
+      token.cancel();
+    });
+    const CancelScope scope(&token);
+    const std::string error = error_of(f);
+    const bool late = !token.cancelled();
+    other.join();
+    if (late) return;
+  }
+}
+
+TEST(OptimizerTest, AStepOrClippingThatIsCancelledIsMadeWholeOrNotAtAll) {
+  std::vector<NamedTensor> parameters;
+  for (int i = 0; i < 12; ++i) {
+    parameters.push_back({std::to_string(i), set_requires_grad(Tensor::full({150'000}, 1.0, DType::kFloat64))});
+  }
+  SGD sgd(parameters, {.lr = 1});
+  const auto give = [&] {
+    for (const NamedTensor& p : parameters) {
+      set_gradient(p.tensor, Tensor::full(p.tensor.sizes(), 1.0, DType::kFloat64));
+    }
+  };
+  const auto same_everywhere = [&](bool gradients) {
+    const auto data = [&](const NamedTensor& p) { return (gradients ? gradient(p.tensor) : p.tensor).data<double>(); };
+    const double first = *data(parameters[0]);
+    return std::ranges::all_of(parameters, [&](const NamedTensor& p) {
+      return std::all_of(data(p), data(p) + p.tensor.numel(), [first](double v) { return v == first; });
+    });
+  };
+  const auto check = [&](const char* what, bool gradients, const std::function<void()>& f) {
+    cancel_at_any_time([&] {
+      {
+        const CancelScope shield(nullptr);
+        give();
+      }
+      try {
+        f();
+      } catch (...) {
+        const CancelScope look(nullptr);
+        EXPECT_TRUE(same_everywhere(gradients)) << what;
+        throw;
+      }
+    });
+    EXPECT_TRUE(same_everywhere(gradients)) << what;
+  };
+  check("step", false, [&] { sgd.step(); });
+  check("clip_grad_value", true, [&] { clip_grad_value(parameters, 0.5); });
+  check("clip_grad_norm", true, [&] { clip_grad_norm(parameters, 1); });
+  check("zero_grad", true, [&] { sgd.zero_grad(/*set_to_none=*/false); });
 }
 
 TEST(OptimizerTest, ZeroGradDropsGradientsOrFillsThem) {
