@@ -63,6 +63,22 @@ TEST(AnomalyTest, OriginsNest) {
   EXPECT_EQ(*grad_fn(outside)->origin(), "net");
 }
 
+TEST(AnomalyTest, GuardsNest) {
+  EXPECT_FALSE(anomaly_enabled());
+  {
+    const AnomalyGuard outer;
+    {
+      const AnomalyGuard off(false);
+      EXPECT_FALSE(anomaly_enabled());
+    }
+    {
+      const AnomalyGuard inner;
+    }
+    EXPECT_TRUE(anomaly_enabled());
+  }
+  EXPECT_FALSE(anomaly_enabled());
+}
+
 TEST(AnomalyTest, OutsideItNothingIsCheckedOrRemembered) {
   const Tensor x = leaf({-1});
   const Tensor loss = broken_loss(x);
