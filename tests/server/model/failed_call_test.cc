@@ -120,7 +120,7 @@ TEST_F(FailedCallTest, AnAnswerThatCannotBeSentChangesNothing) {
     args.accumulate_only = true;
     m.train_step(args);
     tape = m.forward(
-                {.inputs = {{"x", ramp({4, 10})}}, .inputs_require_grad = {"x"}, .capture = {"fc1"}, .keep_tape = true})
+                {.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true, .inputs_require_grad = {"x"}, .capture = {"fc1"}})
                .tape;
     return 0;
   }).value();
