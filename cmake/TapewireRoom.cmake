@@ -93,6 +93,17 @@ function(tapewire_link target scope)
   endforeach()
 endfunction()
 
+# tapewire_time_limit(<test>...): a test that hangs fails. What takes its time is a multiple faster than that.
+function(tapewire_time_limit)
+  set(seconds 300)
+  if(TAPEWIRE_SANITIZE)
+    set(seconds 1800)
+  elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+    set(seconds 900)
+  endif()
+  set_tests_properties(${ARGN} PROPERTIES TIMEOUT ${seconds})
+endfunction()
+
 # tapewire_test(<name> DEPS <target>... [PRECOMPILE <header>...]): one test binary of the *_test.cc files in the current
 # folder. PRECOMPILE is for large headers that most of them begin with.
 function(tapewire_test name)
@@ -123,4 +134,5 @@ function(tapewire_test name)
     endif()
   endif()
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  tapewire_time_limit(${name})
 endfunction()

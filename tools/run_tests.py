@@ -8,10 +8,12 @@ A filter that is part of a ctest name (a room: "tensor") selects these; otherwis
 "Suite.Name" contains it (or matches it, where it has a *).
 """
 
+import ctypes
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -48,6 +50,37 @@ def has_gtest_match(executable, pattern):
         [executable, "--gtest_list_tests", f"--gtest_filter={pattern}"], stdout=subprocess.PIPE, text=True
     )
     return listing.returncode == 0 and re.search(r"^  \S", listing.stdout, re.MULTILINE) is not None
+
+
+def adopt_orphans():
+    """Makes processes whose parents end this one's children: what a test starts cannot escape by outliving it."""
+    PR_SET_CHILD_SUBREAPER = 36
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children():
+    """This process's children: {pid: command line}."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # "pid (name) state ppid ..."; the name may hold anything.
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            command = (stat.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except (OSError, ValueError):
+            continue  # it ended meanwhile
+        if parent == os.getpid():
+            found[int(stat.parent.name)] = command
+    return found
+
+
+def kill_orphans():
+    """Kills the processes that the tests have left behind, and those that these leave."""
+    while orphans := children():
+        for pid, command in orphans.items():
+            if command:  # else it has ended already
+                print(f"killed what a test left behind: {command}", flush=True)
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 class Tally:
@@ -105,6 +138,8 @@ class Tally:
             text += f", {skipped} skipped"
         if failed:
             reason = "" if status.startswith(("***Failed", "Passed")) else f" ({status.strip('*')})"
+            if "Timeout" in status:
+                reason = " (timed out)"
             text += f", {failed} failed{reason}"
             if self.colour:
                 text = f"\033[31m{text}\033[0m"
@@ -113,6 +148,7 @@ class Tally:
 
 def run(preset, names, tests, gtest_filter, tally):
     """One ctest run of the tests named; passes what failing tests print through."""
+    adopt_orphans()
     environment = dict(os.environ, GTEST_OUTPUT=f"xml:{tally.results}/", CTEST_OUTPUT_ON_FAILURE="1")
     if gtest_filter:
         environment["GTEST_FILTER"] = gtest_filter
@@ -134,6 +170,7 @@ def run(preset, names, tests, gtest_filter, tally):
                 reporting = False
             elif reporting and line.strip():
                 print(f"  {line}", end="", flush=True)
+    kill_orphans()
     return process.returncode
 
 

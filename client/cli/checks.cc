@@ -1,5 +1,6 @@
 #include "client/cli/checks.h"
 
+#include <cmath>
 #include <functional>
 #include <utility>
 
@@ -10,13 +11,18 @@
 namespace tapewire::client {
 namespace {
 
-CLI::Validator number_check(std::string what, std::string name, std::function<bool(double)> good) {
+CLI::Validator check_of(std::string what, std::string name, std::function<bool(const std::string&)> good) {
   const auto check = [what = std::move(what), good = std::move(good)](const std::string& text) {
-    double value = 0;
-    const bool fits = absl::SimpleAtod(text, &value) && good(value);
-    return fits ? std::string() : absl::StrCat("expects ", what, ", got ", text);
+    return good(text) ? std::string() : absl::StrCat("expects ", what, ", got ", text);
   };
   return {check, std::move(name)};
+}
+
+CLI::Validator number_check(std::string what, std::string name, std::function<bool(double)> good) {
+  return check_of(std::move(what), std::move(name), [good = std::move(good)](const std::string& text) {
+    double value = 0;
+    return absl::SimpleAtod(text, &value) && std::isfinite(value) && good(value);
+  });
 }
 
 }  // namespace
@@ -25,13 +31,21 @@ CLI::Validator above_zero() {
   return number_check("a number above 0", "POSITIVE", [](double value) { return value > 0; });
 }
 
-CLI::Validator zero_or_more() {
-  return number_check("a number from 0 on", "NONNEGATIVE", [](double value) { return value >= 0; });
+CLI::Validator above_zero_up_to(int64_t most) {
+  return number_check(absl::StrCat("a number above 0, at most ", most), "POSITIVE",
+                      [=](double value) { return value > 0 && value <= static_cast<double>(most); });
 }
 
-CLI::Validator between(int least, int most) {
-  return number_check(absl::StrCat("a number from ", least, " to ", most), absl::StrCat(least, " to ", most),
-                      [=](double value) { return value >= least && value <= most; });
+CLI::Validator finite() {
+  return number_check("a number", "FINITE", [](double) { return true; });
+}
+
+CLI::Validator whole(int64_t least, int64_t most) {
+  return check_of(absl::StrCat("a whole number from ", least, " to ", most), absl::StrCat(least, " to ", most),
+                  [=](const std::string& text) {
+                    int64_t value = 0;
+                    return absl::SimpleAtoi(text, &value) && value >= least && value <= most;
+                  });
 }
 
 absl::Status check_server(const std::string& text) {

@@ -24,6 +24,7 @@ void add_source_options(CLI::App& command, DataSource& source, const std::string
 void add_data_options(CLI::App& command, DataOptions& options) {
   const std::string group = "Meaning of the data";
   command.add_option("--mean", options.mean, "Subtracted from pixels scaled to 0..1")
+      ->check(finite())
       ->capture_default_str()
       ->group(group);
   command.add_option("--std", options.std, "Then divided by this")
@@ -31,7 +32,7 @@ void add_data_options(CLI::App& command, DataOptions& options) {
       ->capture_default_str()
       ->group(group);
   command.add_option("--target-columns", options.target_columns, "Of a .csv file, the last that are targets")
-      ->check(zero_or_more())
+      ->check(index_for(options.target_columns))
       ->capture_default_str()
       ->group(group);
   command.add_flag("--class-targets", options.class_targets, "The last column of a .csv file is a class")->group(group);

@@ -62,7 +62,7 @@ void add_eval_command(CLI::App& app, Session& session) {
   CLI::App& command = *app.add_subcommand("eval", "Loss and metrics of a model on data");
   const auto args = std::make_shared<EvalArgs>();
   command.add_option("MODEL", args->model, "The model")->required();
-  command.add_option("--batch", args->batch, "Samples a message")->check(above_zero())->capture_default_str();
+  command.add_option("--batch", args->batch, "Samples a message")->check(count_for(args->batch))->capture_default_str();
   command.add_option("--metric", args->metrics, "Metrics (default: accuracy for classes)")
       ->delimiter(',')
       ->allow_extra_args(false);

@@ -226,14 +226,15 @@ void add_hooks_command(CLI::App& app, Session& session) {
   adding.add_option("--kind", args->kind, "When it fires")
       ->check(CLI::IsMember(names_of(kKinds)))
       ->capture_default_str();
-  adding.add_option("--histogram", args->histogram_bins, "Also a histogram of this many bins")->check(above_zero());
+  adding.add_option("--histogram", args->histogram_bins, "Also a histogram of this many bins")
+      ->check(count_for(args->histogram_bins));
   adding.add_flag("--tensor", args->tensor, "Also the whole tensors (seen with watch --json)");
   adding.add_option("--max-tensor-bytes", args->max_tensor_bytes, "Larger tensors come without their data")
-      ->check(above_zero());
-  adding.add_option("--every", args->every, "Every n-th step")->check(above_zero())->capture_default_str();
+      ->check(count_for(args->max_tensor_bytes));
+  adding.add_option("--every", args->every, "Every n-th step")->check(count_for(args->every))->capture_default_str();
   adding.add_flag("--prepend", args->prepend, "Before the hooks that are there");
   adding.add_option("--lease", args->lease, "Seconds until it ends by itself (default: until removed)")
-      ->check(above_zero());
+      ->check(above_zero_up_to(TimeUtil::kDurationMaxSeconds));
   adding.callback([&session, args] { session.command = [&session, args] { add(session, *args); }; });
 
   CLI::App& listing = *hooks.add_subcommand("list", "The hooks of a model");
@@ -246,9 +247,9 @@ void add_hooks_command(CLI::App& app, Session& session) {
   watching.add_option("MODEL", watched->model, "The model")->required();
   watching.add_option("--hook", watched->hooks, "Only this hook id, may be repeated (default: all of the model)")
       ->allow_extra_args(false);
-  watching.add_option("--count", watched->count, "Stop after this many events")->check(above_zero());
+  watching.add_option("--count", watched->count, "Stop after this many events")->check(count_for(watched->count));
   watching.add_option("--buffer", watched->buffer, "Events that the server keeps for a slow watcher")
-      ->check(above_zero());
+      ->check(count_for(watched->buffer));
   watching.add_option("--slow", watched->slow, "What a slow watcher meets: drop the oldest events, fail")
       ->check(CLI::IsMember(names_of(kSlow)))
       ->capture_default_str();

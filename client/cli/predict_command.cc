@@ -148,10 +148,10 @@ void add_predict_command(CLI::App& app, Session& session) {
   CLI::App& command = *app.add_subcommand("predict", "Run a model on samples and show what it says");
   const auto args = std::make_shared<PredictArgs>();
   command.add_option("MODEL", args->model, "The model")->required();
-  command.add_option("--start", args->start, "First sample")->check(zero_or_more())->capture_default_str();
-  command.add_option("--count", args->count, "Samples")->check(above_zero())->capture_default_str();
+  command.add_option("--start", args->start, "First sample")->check(index_for(args->start))->capture_default_str();
+  command.add_option("--count", args->count, "Samples")->check(count_for(args->count))->capture_default_str();
   command.add_option("--show", args->show, "Draw this many images with their predictions, instead of the table")
-      ->check(above_zero());
+      ->check(count_for(args->show));
   command.add_flag("--raw", args->raw, "The output as it is, not as classes");
   add_source_options(command, args->source, "", "Input");
   add_data_options(command, args->data);

@@ -37,8 +37,10 @@ void add_train_command(CLI::App& app, Session& session) {
   CLI::App& command = *app.add_subcommand("train", "Train a model over one stream of steps; a line an epoch");
   const auto args = std::make_shared<TrainArgs>();
   command.add_option("MODEL", args->model, "The model")->required();
-  command.add_option("--epochs", args->epochs, "Passes over the data")->check(above_zero())->capture_default_str();
-  command.add_option("--batch", args->batch, "Samples a step")->check(above_zero())->capture_default_str();
+  command.add_option("--epochs", args->epochs, "Passes over the data")
+      ->check(count_for(args->epochs))
+      ->capture_default_str();
+  command.add_option("--batch", args->batch, "Samples a step")->check(count_for(args->batch))->capture_default_str();
   command.add_option("--lr", args->learning_rate, "Learning rate instead of the definition's")->check(above_zero());
   command
       .add_option(
@@ -50,7 +52,7 @@ void add_train_command(CLI::App& app, Session& session) {
   command.add_option("--clip-norm", args->clip_norm, "Clip the gradient to this norm")->check(above_zero());
   command.add_option("--seed", args->seed, "Of the order of the samples")->capture_default_str();
   command.add_option("--in-flight", args->in_flight, "Steps sent ahead of their answers")
-      ->check(between(1, 64))
+      ->check(whole(1, 64))
       ->capture_default_str();
   command
       .add_option("--watch", args->watch,

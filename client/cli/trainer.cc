@@ -46,7 +46,7 @@ Trainer::Trainer(const Session& session, const TrainArgs& args, const Client& cl
       eval_(eval),
       metrics_(metrics_of(args, eval)),
       base_lr_(base_learning_rate(args, model_)),
-      steps_per_epoch_((train.size() + args.batch - 1) / args.batch),
+      steps_per_epoch_(train.size() / args.batch + (train.size() % args.batch == 0 ? 0 : 1)),
       progress_(session.console),
       stream_(client.train(model_.name(), {.max_in_flight = args.in_flight})) {
   if (!args.watch.empty()) watch_.emplace(client, model_.name(), args.watch);

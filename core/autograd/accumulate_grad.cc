@@ -28,7 +28,8 @@ AccumulateGrad::~AccumulateGrad() {
 void AccumulateGrad::call_tensor_hooks(Tensors& grads) {
   const HookTable<TensorHook>& hooks = autograd_meta(leaf_).hooks;
   if (hooks.empty() || !grads[0].defined()) return;
-  for (const auto& entry : *hooks.snapshot()) call_tensor_hook(entry.hook, grads[0]);
+  const auto entries = hooks.snapshot();
+  for (const auto& entry : *entries) call_tensor_hook(entry.hook, grads[0]);
 }
 
 Tensors AccumulateGrad::apply(Tensors grads) {
@@ -57,7 +58,8 @@ bool AccumulateGrad::has_post_hooks() const {
 void AccumulateGrad::call_post_hooks(Tensors& grad_inputs, const Tensors& grad_outputs) {
   const AutogradMeta& meta = autograd_meta(leaf_);
   if (!meta.post_accumulate_hooks.empty() && !grad_outputs.empty() && grad_outputs[0].defined()) {
-    for (const auto& entry : *meta.post_accumulate_hooks.snapshot()) entry.hook(leaf_);
+    const auto hooks = meta.post_accumulate_hooks.snapshot();
+    for (const auto& entry : *hooks) entry.hook(leaf_);
   }
   Node::call_post_hooks(grad_inputs, grad_outputs);
 }

@@ -121,7 +121,8 @@ void Node::call_retain_grad(const Tensors& grads) {
 
 void Node::call_pre_hooks(Tensors& grads) {
   if (!extras_ || extras_->pre_hooks.empty()) return;
-  for (const auto& entry : *extras_->pre_hooks.snapshot()) {
+  const auto hooks = extras_->pre_hooks.snapshot();
+  for (const auto& entry : *hooks) {
     Tensors replaced = entry.hook(grads);
     if (replaced.empty()) continue;
     if (replaced.size() != grads.size()) {
@@ -135,7 +136,8 @@ bool Node::has_post_hooks() const { return extras_ && !extras_->post_hooks.empty
 
 void Node::call_post_hooks(Tensors& grad_inputs, const Tensors& grad_outputs) {
   if (!Node::has_post_hooks()) return;
-  for (const auto& entry : *extras_->post_hooks.snapshot()) {
+  const auto hooks = extras_->post_hooks.snapshot();
+  for (const auto& entry : *hooks) {
     Tensors replaced = entry.hook(grad_inputs, grad_outputs);
     if (replaced.empty()) continue;
     if (replaced.size() != grad_inputs.size()) {

@@ -122,7 +122,8 @@ class Module::StateLoader {
     }
     StateDict part = part_of(state, prefix);
     LoadStateDict load{part, prefix, keys_, error_msgs_};
-    for (const auto& entry : *module.hooks_->load_pre.snapshot()) entry.hook(module, load);
+    const auto hooks = module.hooks_->load_pre.snapshot();
+    for (const auto& entry : *hooks) entry.hook(module, load);
     look_up(module, by_key(part, error_msgs_), prefix);
   }
 
@@ -211,7 +212,8 @@ StateDict Module::state_dict(const std::string& prefix, bool keep_vars) {
 
 void Module::collect_state(StateDict& out, const std::string& prefix, bool keep_vars) {
   if (hooks_ && !hooks_->state_dict_pre.empty()) {
-    for (const auto& entry : *hooks_->state_dict_pre.snapshot()) entry.hook(*this, prefix, keep_vars);
+    const auto hooks = hooks_->state_dict_pre.snapshot();
+    for (const auto& entry : *hooks) entry.hook(*this, prefix, keep_vars);
   }
   const auto add = [&](const std::string& name, const Tensor& tensor) {
     if (tensor.defined()) out.push_back({str_cat(prefix, name), keep_vars ? tensor : detach(tensor)});
@@ -223,7 +225,8 @@ void Module::collect_state(StateDict& out, const std::string& prefix, bool keep_
   for (const NamedModule& child : children_)
     child.module->collect_state(out, str_cat(prefix, child.name, "."), keep_vars);
   if (hooks_ && !hooks_->state_dict.empty()) {
-    for (const auto& entry : *hooks_->state_dict.snapshot()) entry.hook(*this, out, prefix);
+    const auto hooks = hooks_->state_dict.snapshot();
+    for (const auto& entry : *hooks) entry.hook(*this, out, prefix);
   }
 }
 

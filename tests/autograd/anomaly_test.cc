@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "core/autograd/engine.h"
 #include "core/autograd/grad_mode.h"
 #include "core/ops/arithmetic.h"
@@ -24,6 +26,15 @@ TEST(AnomalyTest, NamesTheNodeWhoseGradientIsNaNAndWhereItWasMade) {
             "Function 'SqrtBackward0' returned nan values in its 0th output. The forward op that made it ran in "
             "encoder.layers.0.");
   EXPECT_FALSE(gradient(x).defined());
+}
+
+TEST(AnomalyTest, NamesTheGradientThatIsNaN) {
+  const AnomalyGuard anomaly;
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(error_of([&] { backward(mul(leaf({nan}), leaf({2}))); }),
+            "Function 'MulBackward0' returned nan values in its 1th output.");
+  EXPECT_EQ(error_of([&] { backward(mul(leaf({2}), leaf({nan}))); }),
+            "Function 'MulBackward0' returned nan values in its 0th output.");
 }
 
 TEST(AnomalyTest, WithoutAnOriginTheNodeIsStillNamed) {
@@ -61,6 +72,22 @@ TEST(AnomalyTest, OriginsNest) {
   const Tensor outside = exp(x);
   EXPECT_EQ(*grad_fn(inside)->origin(), "net.fc1");
   EXPECT_EQ(*grad_fn(outside)->origin(), "net");
+}
+
+TEST(AnomalyTest, GuardsNest) {
+  EXPECT_FALSE(anomaly_enabled());
+  {
+    const AnomalyGuard outer;
+    {
+      const AnomalyGuard off(false);
+      EXPECT_FALSE(anomaly_enabled());
+    }
+    {
+      const AnomalyGuard inner;
+    }
+    EXPECT_TRUE(anomaly_enabled());
+  }
+  EXPECT_FALSE(anomaly_enabled());
 }
 
 TEST(AnomalyTest, OutsideItNothingIsCheckedOrRemembered) {

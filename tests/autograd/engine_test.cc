@@ -17,16 +17,18 @@ using testing::HasSubstr;
 
 constexpr const char* kSecondTime = "Trying to backward through the graph a second time";
 
-// A node of the test's own: passes its gradient on and writes down that it ran.
+// A node of the test's own: passes the sum of its gradients on and writes down that it ran.
 class Passing final : public Node {
  public:
   Passing(std::string name, std::vector<std::string>* log) : name_(std::move(name)), log_(log) {}
   std::string name() const override { return name_; }
   Tensors apply(Tensors grads) override {
     log_->push_back(name_);
-    Tensors out;
-    for (size_t i = 0; i < next_edges().size(); ++i) out.push_back(grads[0]);
-    return out;
+    Tensor sum;
+    for (const Tensor& grad : grads) {
+      if (grad.defined()) sum = sum.defined() ? add(sum, grad) : grad;
+    }
+    return Tensors(next_edges().size(), sum);
   }
 
  private:
@@ -39,6 +41,31 @@ Tensor through(const std::string& name, std::vector<std::string>* log, std::init
   for (const Tensor& x : inputs) node->add_next_edge(gradient_edge(x));
   Tensor out = inputs.begin()->alias();
   set_history(out, node, node->add_output(out.spec()));
+  return out;
+}
+
+// Another output of the node that made x.
+Tensor another_output(const Tensor& x) {
+  Tensor out = x.alias();
+  const Ref<Node> node = grad_fn(x);
+  set_history(out, node, node->add_output(out.spec()));
+  return out;
+}
+
+// Gives no gradient for what it stands over.
+class Blocking final : public Node {
+ public:
+  explicit Blocking(const Tensor& x) {
+    add_output(x.spec());
+    add_next_edge(gradient_edge(x));
+  }
+  std::string name() const override { return "Blocking"; }
+  Tensors apply(Tensors) override { return Tensors(1); }
+};
+
+Tensor blocked(const Tensor& x) {
+  Tensor out = x.alias();
+  set_history(out, make_ref<Blocking>(x), 0);
   return out;
 }
 
@@ -66,11 +93,68 @@ TEST(BackwardTest, OfALeafIsTheOutputGradient) {
 }
 
 TEST(BackwardTest, OfSeveralOutputsStartsANodeOnce) {
+  std::vector<std::string> log;
+  const Tensor x = leaf({2});
+  const Tensor y = through("y", &log, {x});
+  const std::vector<Tensor> outputs{y, another_output(y), y};
+  const std::vector<Tensor> grads{Tensor::of<double>({3}), Tensor::of<double>({5}), Tensor::of<double>({11})};
+  backward(outputs, grads);
+  EXPECT_THAT(log, ElementsAre("y"));
+  EXPECT_THAT(values(gradient(x)), ElementsAre(3 + 5 + 11));
+}
+
+TEST(BackwardTest, ARootThatAnotherRootLeadsToWaitsForIt) {
+  for (const bool ancestor_first : {true, false}) {
+    std::vector<std::string> log;
+    const Tensor x = leaf({2});
+    const Tensor early = through("early", &log, {x});
+    const Tensor late = through("late", &log, {early});
+    backward(ancestor_first ? std::vector<Tensor>{early, late} : std::vector<Tensor>{late, early});
+    EXPECT_THAT(log, ElementsAre("late", "early"));
+    EXPECT_THAT(values(gradient(x)), ElementsAre(2));
+  }
+}
+
+// A leaf's accumulator goes before everything else that is ready: only the count of what it waits for holds it back.
+TEST(BackwardTest, ALeafAmongTheRootsWaitsForTheOthersToo) {
+  for (const bool leaf_first : {true, false}) {
+    const Tensor x = leaf({2});
+    int accumulated = 0;
+    const HookHandle handle = register_post_accumulate_grad_hook(x, [&](const Tensor&) { ++accumulated; });
+    const Tensor y = mul(x, 3);
+    backward(leaf_first ? std::vector<Tensor>{x, y} : std::vector<Tensor>{y, x});
+    EXPECT_THAT(values(gradient(x)), ElementsAre(1 + 3));
+    EXPECT_EQ(accumulated, 1);
+  }
+}
+
+TEST(BackwardTest, ALeafGivenTwiceIsAccumulatedOnce) {
+  const Tensor x = leaf({2});
+  int accumulated = 0;
+  const HookHandle handle = register_post_accumulate_grad_hook(x, [&](const Tensor&) { ++accumulated; });
+  const std::vector<Tensor> outputs{x, x};
+  const std::vector<Tensor> grads{Tensor::of<double>({3}), Tensor::of<double>({5})};
+  backward(outputs, grads);
+  EXPECT_THAT(values(gradient(x)), ElementsAre(3 + 5));
+  EXPECT_EQ(accumulated, 1);
+}
+
+TEST(BackwardTest, WhatNoGradientReachesIsLeftAlone) {
   const Tensor x = leaf({2});
   const Tensor y = mul(x, 3);
-  const std::vector<Tensor> outputs{y, y, mul(y, 2)};
-  backward(outputs);
-  EXPECT_THAT(values(gradient(x)), ElementsAre(3 + 3 + 6));
+  int fired = 0;
+  const auto count = [&](const Tensor&) {
+    ++fired;
+    return Tensor();
+  };
+  register_hook(x, count);
+  register_hook(y, count);
+  register_post_accumulate_grad_hook(x, [&](const Tensor&) { ++fired; });
+  retain_grad(y);
+  backward(blocked(y));
+  EXPECT_EQ(fired, 0);
+  EXPECT_FALSE(gradient(x).defined());
+  EXPECT_FALSE(gradient(y).defined());
 }
 
 TEST(BackwardTest, ImplicitGradientsAreForScalars) {
@@ -119,6 +203,17 @@ TEST(BackwardTest, ASecondTimeIsAnErrorUnlessTheGraphIsRetained) {
     EXPECT_EQ(error.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(error.message(), HasSubstr(kSecondTime));
   }
+}
+
+TEST(BackwardTest, CreateGraphRetainsTheGraphUnlessToldNotTo) {
+  const Tensor x = leaf({2});
+  const Tensor y = sum(mul(x, x));
+  backward(y, {}, {.create_graph = true});
+  set_gradient(x, {});  // its history leads back to x
+  EXPECT_THAT(values(grad({y}, {x}, {}, {.create_graph = true})[0]), ElementsAre(4));
+  backward(y, {}, {.retain_graph = false, .create_graph = true});
+  set_gradient(x, {});
+  EXPECT_THAT(error_of([&] { backward(y); }), HasSubstr(kSecondTime));
 }
 
 TEST(BackwardTest, ASecondTimeIsFineWhereNothingWasSaved) {
@@ -252,6 +347,44 @@ TEST(AccumulateTest, AGradientThatOthersSeeIsCopied) {
   EXPECT_THAT(values(gradient(a)), ElementsAre(5, 7));
 }
 
+TEST(AccumulateTest, AGradientWhoseMemoryOthersSeeIsCopied) {
+  const Tensor x = leaf({1, 2});
+  Tensor seen;
+  const HookHandle handle = register_hook(x, [&](const Tensor& g) {
+    seen = detach(g);  // another tensor over the same bytes
+    return Tensor();
+  });
+  backward(sum(mul(x, x)));
+  EXPECT_NE(gradient(x).raw_data(), seen.raw_data());
+  EXPECT_THAT(values(seen), ElementsAre(2, 4));
+}
+
+TEST(AccumulateTest, AGradientHoldsNoMoreMemoryThanItNeeds) {
+  const Tensor x = leaf({1, 2});
+  for (const int64_t first : {0, 2}) {
+    const HookHandle handle =
+        register_hook(x, [&](const Tensor&) { return Tensor::of<double>({1, 2, 3, 4}).alias({{2}, {1}, first}); });
+    set_gradient(x, {});
+    backward(sum(x));
+    EXPECT_EQ(gradient(x).storage().size(), gradient(x).nbytes()) << first;
+  }
+}
+
+TEST(AccumulateTest, ADyingAccumulatorLeavesAYoungerOneAlone) {
+  const Tensor x = leaf({1});
+  Edge old = gradient_edge(x);
+  {
+    // As when x takes another dtype while a tape of the old one lives.
+    AutogradMeta& meta = autograd_meta(x);
+    MutexLock lock(meta.mutex);
+    meta.accumulator = nullptr;
+  }
+  const Edge young = gradient_edge(x);
+  ASSERT_NE(young.node.get(), old.node.get());
+  old = {};
+  EXPECT_EQ(gradient_edge(x).node.get(), young.node.get());
+}
+
 TEST(AccumulateTest, LeavesThatShareAGradientDoNotShareItsMemory) {
   const Tensor x = leaf({1, 2});
   const Tensor y = leaf({1, 2});
@@ -316,6 +449,15 @@ TEST(GradTest, OfAnIntermediateDoesNotRunWhatLiesBelow) {
 TEST(GradTest, OfAnOutputByItselfIsTheOutputGradient) {
   const Tensor y = mul(leaf({2}), 3);
   EXPECT_THAT(values(grad({y}, {y})[0]), ElementsAre(1));
+}
+
+TEST(GradTest, EachOutputOfANodeHasItsOwnGradient) {
+  std::vector<std::string> log;
+  const Tensor first = through("node", &log, {leaf({2})});
+  const Tensor second = another_output(first);
+  const Tensors g = grad({add(mul(first, 3), mul(second, 5))}, {second, first});
+  EXPECT_THAT(values(g[0]), ElementsAre(5));
+  EXPECT_THAT(values(g[1]), ElementsAre(3));
 }
 
 TEST(GradTest, TheSameInputTwiceGetsItsGradientTwice) {

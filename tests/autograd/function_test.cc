@@ -128,6 +128,33 @@ TEST(FunctionTest, ADirtyViewRebasesItsBaseAndHasASecondDerivative) {
   EXPECT_TRUE(gradgradcheck(f, inputs).ok) << gradgradcheck(f, inputs).message;
 }
 
+// Writes past the ops, which would count the change themselves.
+struct Overwrites : Function<Overwrites> {
+  static Tensor forward(FunctionContext& ctx, const Tensor& x) {
+    for (int64_t i = 0; i < x.numel(); ++i) x.mutable_data<double>()[i] = 7;
+    ctx.mark_dirty({x});
+    return x;
+  }
+  static Tensors backward(FunctionContext&, const Tensors&) { return {Tensor()}; }
+};
+
+TEST(FunctionTest, ADirtyInputHasAnotherVersion) {
+  const Tensor y = mul(leaf({1, 2}), 1);
+  const Tensor z = mul(y, y);
+  Overwrites::call(y);
+  EXPECT_EQ(y.version(), 1u);
+  EXPECT_THAT(error_of([&] { backward(sum(z)); }), HasSubstr("modified by an inplace operation"));
+}
+
+TEST(FunctionTest, AnOverwrittenPartOfABaseHasNoGradient) {
+  const Tensor x = leaf({1, 2, 3});
+  const Tensor base = mul(x, 1);
+  Overwrites::call(as_strided(base, {{2}, {1}, 0}));
+  EXPECT_THAT(values(base), ElementsAre(7, 7, 3));
+  backward(sum(mul(base, 5)));
+  EXPECT_THAT(values(gradient(x)), ElementsAre(0, 0, 5));
+}
+
 TEST(FunctionTest, ADirtyLeafIsAnError) {
   EXPECT_THAT(error_of([] { ExpInPlace::call(leaf({1})); }), HasSubstr("a leaf Variable that requires grad"));
 }
@@ -156,6 +183,12 @@ struct Marks : Function<Marks> {
     }
     if (what == "as it is") return {x};
     if (what == "view") return {view(x, {-1})};
+    if (what == "view, then dirty") {
+      const Tensor y = view(x, {-1});
+      add_(x, 1);
+      ctx.mark_dirty({x});
+      return {y, x};
+    }
     if (what == "integer") return {gt(x, 0), mul(x, 2)};
     return {};
   }
@@ -226,6 +259,13 @@ TEST(FunctionTest, AViewFromForwardMustNotChangeInPlace) {
   }
 }
 
+TEST(FunctionTest, AViewFromForwardKeepsThisHistoryWhenForwardChangedItsBaseToo) {
+  const Tensors out = Marks::call(mul(leaf({1}), 1), std::string("view, then dirty"));
+  EXPECT_EQ(made_by(out[0]), "MarksBackward");
+  EXPECT_EQ(made_by(out[1]), "MarksBackward");
+  EXPECT_THAT(values(out[0]), ElementsAre(2));
+}
+
 struct TwoOutputs : Function<TwoOutputs> {
   static Tensors forward(FunctionContext& ctx, const Tensor& x, bool materialize) {
     ctx.set_materialize_grads(materialize);
@@ -246,6 +286,48 @@ TEST(FunctionTest, UndefinedGradientsBecomeZerosUnlessToldNotTo) {
   backward(sum(TwoOutputs::call(x, false)[1]));
   EXPECT_THAT(TwoOutputs::seen, ElementsAre(false, true));
   EXPECT_THAT(values(gradient(x)), ElementsAre(1, 1));
+}
+
+TEST(FunctionTest, ARetainedGradientOfOneOutputStaysWhenAnotherChangesInPlace) {
+  const Tensor x = leaf({1, 2});
+  const Tensors out = TwoOutputs::call(x, true);
+  retain_grad(out[0]);
+  retain_grad(out[1]);
+  mul_(out[0], 7);
+  backward(sum(add(out[0], mul(out[1], 5))));
+  EXPECT_THAT(values(gradient(out[0])), ElementsAre(1, 1));
+  EXPECT_THAT(values(gradient(out[1])), ElementsAre(5, 5));
+}
+
+// The second of two outputs is saved: its history must be the second's, or the second derivative is another.
+struct SavesItsSecondOutput : Function<SavesItsSecondOutput> {
+  static Tensors forward(FunctionContext& ctx, const Tensor& x) {
+    const Tensor value = exp(x);
+    ctx.save_for_backward({value});
+    return {mul(x, 2), value};
+  }
+  static Tensors backward(FunctionContext& ctx, const Tensors& grads) {
+    return {add(mul(grads[0], 2), mul(grads[1], ctx.saved_tensors()[0]))};
+  }
+};
+
+TEST(FunctionTest, ASavedOutputKeepsItsPlace) {
+  const auto f = [](const Tensors& in) { return SavesItsSecondOutput::call(in[0]); };
+  const GradcheckResult second = gradgradcheck(f, {leaf({0.1, 0.5})});
+  EXPECT_TRUE(second.ok) << second.message;
+}
+
+TEST(FunctionTest, WhatItSavedIsVisitedUntilItIsReleased) {
+  const Tensor x = leaf({0.1, 0.5});
+  const Tensors out = SavesItsSecondOutput::call(x);
+  const auto saved_bytes = [&] {
+    size_t bytes = 0;
+    grad_fn(out[0])->visit_saved([&](const Storage& storage) { bytes += storage.size(); });
+    return bytes;
+  };
+  EXPECT_EQ(saved_bytes(), 16u);
+  backward(sum(out[1]));
+  EXPECT_EQ(saved_bytes(), 0u);
 }
 
 struct Returns : Function<Returns> {
@@ -301,6 +383,23 @@ TEST(FunctionTest, OnceDifferentiableCannotBeDifferentiatedTwice) {
   EXPECT_THAT(values(g), ElementsAre(6));
   EXPECT_EQ(error_of([&] { backward(g); }),
             "trying to differentiate twice a function that was marked with once_differentiable");
+}
+
+struct OncePassing : Function<OncePassing> {
+  static Tensor forward(FunctionContext& ctx, const Tensor& x) {
+    ctx.once_differentiable();
+    return mul(x, 1);
+  }
+  static Tensors backward(FunctionContext&, const Tensors& grads) { return {grads[0]}; }
+};
+
+TEST(FunctionTest, OnceDifferentiableLeavesTheGradientItWasGivenAlone) {
+  const Tensor x = leaf({3});
+  const Tensor given = leaf({5});
+  const Tensor g = grad({OncePassing::call(x)}, {x}, {given}, {.create_graph = true})[0];
+  EXPECT_THAT(values(g), ElementsAre(5));
+  EXPECT_TRUE(is_leaf(given));
+  EXPECT_FALSE(g.is_same(given));
 }
 
 TEST(FunctionTest, SavedTensorsAreReleasedAndWatched) {

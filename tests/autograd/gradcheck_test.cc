@@ -54,6 +54,7 @@ struct Faulty : Function<Faulty> {
     if (how == "random") g = mul(g, 1 + 1e-9 * current_generator().uniform_double());
     if (how == "strides" && grads[0].strides() != Shape{1}) g = mul(g, 2);
     if (how == "second") g = mul(mul(grads[0], 2), detach(x));
+    if (how == "second strided" && grads[0].strides() != Shape{1}) g = mul(mul(grads[0], 2), detach(x));
     return {g, Tensor(), Tensor()};
   }
 };
@@ -84,6 +85,37 @@ TEST(GradcheckTest, FindsABackwardThatMistakesStrides) {
 
 TEST(GradcheckTest, FindsGradientsOutOfNothing) {
   EXPECT_THAT(finding("undefined"), HasSubstr("Expected all input grads to be undefined or zero"));
+}
+
+// Gives a gradient out of nothing when the first output's is zero and the second's undefined.
+struct NeedsItsSecondGradient : Function<NeedsItsSecondGradient> {
+  static Tensors forward(FunctionContext& ctx, const Tensor& x) {
+    ctx.set_materialize_grads(false);
+    return {mul(x, 2), mul(x, 3)};
+  }
+  static Tensors backward(FunctionContext&, const Tensors& grads) {
+    Tensor g;
+    if (grads[0].defined()) g = mul(grads[0], 2);
+    if (grads[1].defined()) return {g.defined() ? add(g, mul(grads[1], 3)) : mul(grads[1], 3)};
+    const bool nothing = g.defined() && values(g) == std::vector<double>{0, 0};
+    return {nothing ? add(g, 1) : g};
+  }
+};
+
+TEST(GradcheckTest, FindsGradientsOutOfNothingWhenOneOutputsIsUndefined) {
+  const auto f = [](const Tensors& in) { return NeedsItsSecondGradient::call(in[0]); };
+  EXPECT_THAT(gradcheck(f, {leaf({1, 2})}).message, HasSubstr("with that of output 1 undefined input 0 got"));
+}
+
+TEST(GradcheckTest, TakesALargeDerivativesErrorForWhatItIs) {
+  const auto cube = [](const Tensors& in) { return Tensors{mul(mul(in[0], in[0]), in[0])}; };
+  const Tensors inputs{leaf({1234.567})};
+  EXPECT_EQ(gradcheck(cube, inputs, {.atol = 0}).message, "");
+  EXPECT_THAT(gradcheck(cube, inputs, {.atol = 0, .rtol = 0}).message, HasSubstr("Jacobian mismatch"));
+}
+
+TEST(GradcheckTest, TriesTheSecondOrderWithStridedGradients) {
+  EXPECT_THAT(finding("second strided", true), HasSubstr("second order"));
 }
 
 TEST(GradcheckTest, FindsAWrongSecondOrder) {

@@ -6,6 +6,8 @@
 #include "core/ops/pointwise.h"
 #include "core/ops/reduction.h"
 #include "core/ops/shape_ops.h"
+#include "core/ops/split.h"
+#include "tests/autograd/removes_itself.h"
 #include "tests/autograd/support.h"
 
 namespace tapewire {
@@ -35,7 +37,8 @@ TEST(NodeHooksTest, RunInOrderAroundTheNode) {
   });
   node->add_pre_hook([&](const Tensors& grads) {
     // What retain_grad keeps is known by now: it comes after the tensor's hooks.
-    log.push_back(str_cat("pre ", grads[0].item<double>(), " retained ", gradient(y).item<double>()));
+    const std::string retained = gradient(y).defined() ? str_cat(gradient(y).item<double>()) : "nothing";
+    log.push_back(str_cat("pre ", grads[0].item<double>(), " retained ", retained));
     return Tensors();
   });
   register_hook(y, [&](const Tensor& g) {
@@ -57,6 +60,23 @@ TEST(NodeHooksTest, APreHookReplacesOutputGradientsAPostHookInputGradients) {
   EXPECT_THAT(values(gradient(x)), ElementsAre(30));
 }
 
+TEST(NodeHooksTest, EachSeesWhatTheOneBeforeMade) {
+  const Tensor x = leaf({3});
+  const Tensor y = mul(x, 2);
+  const Ref<Node> node = grad_fn(y);
+  node->add_pre_hook([](const Tensors& grads) { return Tensors{add(grads[0], 1)}; });
+  node->add_pre_hook([](const Tensors& grads) { return Tensors{mul(grads[0], 10)}; });
+  node->add_pre_hook([](const Tensors&) { return Tensors(); });
+  node->add_post_hook([](const Tensors& inputs, const Tensors& outputs) {
+    EXPECT_THAT(values(outputs[0]), ElementsAre(20));
+    EXPECT_THAT(values(inputs[0]), ElementsAre(40));
+    return Tensors{add(inputs[0], 1), inputs[1]};
+  });
+  node->add_post_hook([](const Tensors& inputs, const Tensors&) { return Tensors{mul(inputs[0], 10), inputs[1]}; });
+  backward(sum(y));
+  EXPECT_THAT(values(gradient(x)), ElementsAre(410));
+}
+
 TEST(NodeHooksTest, AHooksResultMustHaveTheRightLength) {
   const Tensor x = leaf({3});
   const Tensor y = mul(x, x);
@@ -76,6 +96,23 @@ TEST(TensorHooksTest, FireInOrderAndChain) {
   register_hook(y, [](const Tensor&) { return Tensor(); });
   backward(y);
   EXPECT_THAT(values(gradient(x)), ElementsAre(20));
+}
+
+TEST(TensorHooksTest, BelongToOneOutputOfANode) {
+  Log log;
+  const Tensor x = leaf({1, 2});
+  const Tensors parts = unbind(x);
+  register_hook(parts[1], [&](const Tensor& g) {
+    log.push_back(str_cat("second ", g.item<double>()));
+    return Tensor();
+  });
+  register_hook(parts[0], [&](const Tensor& g) {
+    log.push_back(str_cat("first ", g.item<double>()));
+    return mul(g, 10);
+  });
+  backward(add(mul(parts[0], 3), mul(parts[1], 5)));
+  EXPECT_THAT(log, testing::UnorderedElementsAre("first 3", "second 5"));
+  EXPECT_THAT(values(gradient(x)), ElementsAre(30, 5));
 }
 
 TEST(TensorHooksTest, KeepTypeAndSize) {
@@ -233,6 +270,38 @@ TEST(RetainGradTest, KeepsTheGradientOfANonLeaf) {
   EXPECT_THAT(values(gradient(y)), ElementsAre(4));
 }
 
+TEST(RetainGradTest, AgainAfterABackwardForgetsNothing) {
+  const Tensor y = mul(leaf({1}), 3);
+  retain_grad(y);
+  backward(mul(y, 2), {}, {.retain_graph = true});
+  retain_grad(y);
+  EXPECT_THAT(values(gradient(y)), ElementsAre(2));
+  backward(mul(y, 2));
+  EXPECT_THAT(values(gradient(y)), ElementsAre(4));
+}
+
+TEST(RetainGradTest, IsACopyOfTheGradient) {
+  const Tensor y = mul(leaf({1}), 3);
+  retain_grad(y);
+  const Tensor given = Tensor::of<double>({5});
+  backward(y, given);
+  EXPECT_NE(gradient(y).raw_data(), given.raw_data());
+  EXPECT_THAT(values(gradient(y)), ElementsAre(5));
+}
+
+TEST(RetainGradTest, MayBeReplacedAndCleared) {
+  const Tensor y = mul(leaf({1}), 3);
+  retain_grad(y);
+  set_gradient(y, Tensor::of<double>({100}));
+  EXPECT_THAT(values(gradient(y)), ElementsAre(100));
+  backward(y, {}, {.retain_graph = true});
+  EXPECT_THAT(values(gradient(y)), ElementsAre(101));
+  set_gradient(y, {});
+  EXPECT_FALSE(gradient(y).defined());
+  backward(y);
+  EXPECT_THAT(values(gradient(y)), ElementsAre(1));
+}
+
 TEST(RetainGradTest, SeesWhatTensorHooksMade) {
   const Tensor y = mul(leaf({1}), 3);
   retain_grad(y);
@@ -312,6 +381,42 @@ TEST(HookHandleTest, RemoveIsIdempotentAndSafeAfterTheTensorDied) {
   }
   late.remove();
   HookHandle().remove();
+}
+
+TEST(HookTableTest, AHookThatRemovesItselfStaysWholeWhileItRuns) {
+  const Tensor x = leaf({1});
+  const Tensor y = mul(x, x);
+  RemovesItself leaf_hook, accumulated, tensor, pre, post;
+  leaf_hook.add([&](auto fire) {
+    return register_hook(x, [fire](const Tensor&) {
+      fire();
+      return Tensor();
+    });
+  });
+  accumulated.add([&](auto fire) { return register_post_accumulate_grad_hook(x, [fire](const Tensor&) { fire(); }); });
+  tensor.add([&](auto fire) {
+    return register_hook(y, [fire](const Tensor&) {
+      fire();
+      return Tensor();
+    });
+  });
+  pre.add([&](auto fire) {
+    return grad_fn(y)->add_pre_hook([fire](const Tensors&) {
+      fire();
+      return Tensors();
+    });
+  });
+  post.add([&](auto fire) {
+    return grad_fn(y)->add_post_hook([fire](const Tensors&, const Tensors&) {
+      fire();
+      return Tensors();
+    });
+  });
+  backward(y);
+  for (const RemovesItself* hook : {&leaf_hook, &accumulated, &tensor, &pre, &post}) {
+    EXPECT_TRUE(hook->fired());
+    EXPECT_TRUE(hook->stayed_whole());
+  }
 }
 
 TEST(HookTableTest, PrependPutsAHookFirst) {

@@ -350,6 +350,54 @@ TEST(ViewInPlaceTest, AnotherViewFollowsABaseOfAnyStrides) {
   EXPECT_THAT(values(grad({sum(second)}, {w})[0]), ElementsAre(2, 4));
 }
 
+// Gives no gradient for what it stands over.
+class Blocking final : public Node {
+ public:
+  explicit Blocking(const Tensor& x) {
+    add_output(x.spec());
+    add_next_edge(gradient_edge(x));
+  }
+  std::string name() const override { return "Blocking"; }
+  Tensors apply(Tensors) override { return Tensors(1); }
+};
+
+TEST(ViewInPlaceTest, AnUndefinedGradientPasses) {
+  const Tensor x = leaf({1, 2, 3});
+  const Tensor base = mul(x, 1);
+  const Tensor part = part_of(base, 1, 2);
+  mul_(part_of(base, 0, 2), 5);
+  for (const Tensor& changed : {base, part}) {
+    const Tensor end = changed.alias();
+    set_history(end, make_ref<Blocking>(changed), 0);
+    EXPECT_EQ(error_of([&] { backward(sum(end), {}, {.retain_graph = true}); }), "no error");
+    EXPECT_FALSE(gradient(x).defined());
+  }
+}
+
+TEST(ViewInPlaceTest, WhatTheChangeSavedIsVisitedUntilItIsReleased) {
+  const Tensor w = leaf({2, 3});
+  const Tensor base = mul(leaf({1, 2, 3}), 1);
+  mul_(part_of(base, 0, 2), w);
+  const auto saved_bytes = [&] {
+    size_t bytes = 0;
+    grad_fn(base)->visit_saved([&](const Storage& storage) { bytes += storage.size(); });
+    return bytes;
+  };
+  EXPECT_GE(saved_bytes(), 16u);
+  backward(sum(base));
+  EXPECT_EQ(saved_bytes(), 0u);
+}
+
+TEST(ViewInPlaceTest, AConstantsViewFollowsItIntoTheTape) {
+  const Tensor base = Tensor::of<double>({1, 2, 3});
+  const Tensor part = part_of(base, 1, 2);
+  EXPECT_TRUE(is_leaf(part));
+  mul_(base, leaf({4, 5, 6}));
+  EXPECT_TRUE(part.requires_grad());
+  EXPECT_FALSE(is_leaf(part));
+  EXPECT_EQ(made_by(part), "AsStridedBackward0");
+}
+
 TEST(ViewInPlaceTest, ABaseWhoseElementsAreOneIsRefusedBeforeAnythingChanges) {
   const Tensor w = leaf({2});
   const Tensor base = detach(expand(Tensor::of<double>({1}), {3}));

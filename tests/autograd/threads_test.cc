@@ -2,6 +2,8 @@
 #include <thread>
 
 #include "core/autograd/engine.h"
+#include "core/autograd/engine_ops.h"
+#include "core/base/mutex.h"
 #include "core/ops/activation.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/pointwise.h"
@@ -79,6 +81,89 @@ TEST(ThreadsTest, WithoutRetainOneWalksToTheEndTheOthersAreTold) {
     });
     EXPECT_LE(ended, 1);
   }
+}
+
+bool is_free(Mutex& mutex) {
+  bool free = false;
+  std::thread([&] {
+    if (!mutex.try_lock()) return;
+    free = true;
+    mutex.unlock();
+  }).join();
+  return free;
+}
+
+// Notes whether its lock is free while it applies.
+class Watching final : public Node {
+ public:
+  explicit Watching(const Tensor& x) {
+    add_output(x.spec());
+    add_next_edge(gradient_edge(x));
+  }
+  std::string name() const override { return "Watching"; }
+  Tensors apply(Tensors grads) override {
+    was_free = is_free(mutex());
+    return {grads[0]};
+  }
+  bool was_free = true;
+};
+
+TEST(ThreadsTest, ANodeAppliesUnderItsLockAndItsHooksRunOutside) {
+  const Tensor x = leaf({1});
+  const auto node = make_ref<Watching>(x);
+  const Tensor y = x.alias();
+  set_history(y, node, 0);
+  std::vector<bool> free;
+  register_hook(y, [&](const Tensor&) {
+    free.push_back(is_free(node->mutex()));
+    return Tensor();
+  });
+  node->add_pre_hook([&](const Tensors&) {
+    free.push_back(is_free(node->mutex()));
+    return Tensors();
+  });
+  node->add_post_hook([&](const Tensors&, const Tensors&) {
+    free.push_back(is_free(node->mutex()));
+    return Tensors();
+  });
+  backward(y);
+  EXPECT_FALSE(node->was_free);
+  EXPECT_THAT(free, ElementsAre(true, true, true));
+}
+
+// Replaces the op that retain_grad copies with, for a scope.
+class WatchedClone {
+ public:
+  explicit WatchedClone(Mutex& mutex) : ops_(engine_ops()) {
+    watched = &mutex;
+    was_free = true;
+    real_clone = ops_.clone;
+    EngineOps watching = ops_;
+    watching.clone = [](const Tensor& x) {
+      was_free = is_free(*watched);
+      return real_clone(x);
+    };
+    set_engine_ops(watching);
+  }
+  ~WatchedClone() { set_engine_ops(ops_); }
+  WatchedClone(const WatchedClone&) = delete;
+  WatchedClone& operator=(const WatchedClone&) = delete;
+
+  static inline bool was_free = true;
+
+ private:
+  static inline Mutex* watched = nullptr;
+  static inline decltype(EngineOps::clone) real_clone = nullptr;
+  const EngineOps ops_;
+};
+
+TEST(ThreadsTest, AGradientIsRetainedUnderTheNodesLock) {
+  const Tensor y = mul(leaf({1}), 2);
+  retain_grad(y);
+  const WatchedClone watch(grad_fn(y)->mutex());
+  grad({mul(y, 3)}, {y});
+  EXPECT_FALSE(WatchedClone::was_free);
+  EXPECT_THAT(values(gradient(y)), ElementsAre(3));
 }
 
 TEST(ThreadsTest, AHookMayBeRemovedWhileItFires) {

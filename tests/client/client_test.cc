@@ -152,23 +152,24 @@ TEST_F(ClientTest, WhatCouldApplyTwiceIsNotRepeated) {
 }
 
 TEST_F(ClientTest, ACallThatTakesTooLongRunsOutOfTime) {
-  server_.delay("GetModel", absl::Milliseconds(500));
+  server_.hold("GetModel");
   server_.add_model("a");
   EXPECT_EQ(client_.get_model("a", {.timeout = absl::Milliseconds(50)}).status().code(),
             absl::StatusCode::kDeadlineExceeded);
+  server_.release("GetModel");
   EXPECT_TRUE(client_.get_model("a").ok());
 }
 
 TEST_F(ClientTest, CallsUnderWayCanBeCancelled) {
-  server_.delay("GetModel", absl::Seconds(2));
+  server_.hold("GetModel");
   server_.add_model("a");
   std::thread canceller([this] {
-    absl::SleepFor(absl::Milliseconds(100));
+    EXPECT_TRUE(server_.wait_for_call("GetModel"));
     client_.cancel_calls();
   });
   EXPECT_EQ(client_.get_model("a").status().code(), absl::StatusCode::kCancelled);
   canceller.join();
-  server_.delay("GetModel", absl::ZeroDuration());
+  server_.release("GetModel");
   EXPECT_TRUE(client_.get_model("a").ok());
 }
 

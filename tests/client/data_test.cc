@@ -67,6 +67,16 @@ TEST(IdxTest, ReadsBytesAndBigEndianNumbers) {
   EXPECT_THAT(*view<int32_t>(*ints), ElementsAre(258));
 }
 
+TEST(IdxTest, SizesHaveFourBytes) {
+  const auto error = [](std::initializer_list<int> size) {
+    return message(parse_idx(bytes({0, 0, 8, 1}) + bytes(size), "a").status());
+  };
+  EXPECT_THAT(error({0, 0, 1, 2}), HasSubstr("[258]"));
+  EXPECT_THAT(error({0, 1, 2, 3}), HasSubstr("[66051]"));
+  EXPECT_THAT(error({1, 2, 3, 4}), HasSubstr("[16909060]"));
+  EXPECT_THAT(error({255, 255, 255, 255}), HasSubstr("[4294967295]"));
+}
+
 TEST(IdxTest, HostileFilesAreRefused) {
   EXPECT_THAT(message(parse_idx("", "a").status()), HasSubstr("a: not an IDX file"));
   EXPECT_THAT(message(parse_idx("PK\3\4", "a").status()), HasSubstr("not an IDX file"));
@@ -91,6 +101,42 @@ TEST(NpyTest, ReadsWhatNumpyWrites) {
   const auto matrix =
       parse_npy(npy("{'descr': '|b1', 'fortran_order': False, 'shape': (1, 3), }\n", bytes({0, 1, 1})), "a");
   EXPECT_EQ(shape_text_of(*matrix), "[1, 3]");
+}
+
+/// A .npy file of version 2 or 3: its header's length takes four bytes.
+std::string npy_of_version(int version, const std::string& header, const std::string& data) {
+  const auto length = static_cast<int>(header.size());
+  return "\x93NUMPY" + bytes({version, 0, length & 255, length >> 8 & 255, length >> 16 & 255, length >> 24 & 255}) +
+         header + data;
+}
+
+// numpy writes version 2 when the header does not fit into 64 KiB, and 3 when a field's name is not ASCII.
+TEST(NpyTest, ReadsHeadersOfEveryVersion) {
+  const std::string header = "{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }";
+  const std::string data = bytes({7, 1, 0, 0, 255, 255, 255, 255});
+  for (const int version : {2, 3}) {
+    for (const size_t padding : {0u, 300u, 0x10000u, 0x12345u}) {
+      const auto array = parse_npy(npy_of_version(version, header + std::string(padding, ' ') + "\n", data), "a");
+      ASSERT_TRUE(array.ok()) << version << ", " << padding << ": " << array.status();
+      EXPECT_EQ(shape_text_of(*array), "[2]");
+      EXPECT_THAT(*view<int32_t>(*array), ElementsAre(263, -1)) << version << ", " << padding;
+    }
+  }
+  // The longest header of version 1.
+  const auto array = parse_npy(npy(header + std::string(0xffff - header.size() - 1, ' ') + "\n", data), "a");
+  ASSERT_TRUE(array.ok()) << array.status();
+  EXPECT_THAT(*view<int32_t>(*array), ElementsAre(263, -1));
+}
+
+TEST(NpyTest, AHeaderOfAnyVersionThatIsCutShortIsRefused) {
+  const auto error = [](const std::string& content) { return message(parse_npy(content, "a").status()); };
+  const std::string whole = npy_of_version(2, "{'descr': '|u1', 'fortran_order': False, 'shape': (0,), }", "");
+  ASSERT_TRUE(parse_npy(whole, "a").ok());
+  EXPECT_THAT(error(whole.substr(0, whole.size() - 1)), HasSubstr("cut short"));
+  EXPECT_THAT(error(whole.substr(0, 12)), HasSubstr("cut short"));
+  EXPECT_THAT(error(whole.substr(0, 11)), HasSubstr("not an .npy file"));
+  EXPECT_THAT(error(npy_of_version(0, "{}", "")), HasSubstr("version 0; known are 1 to 3"));
+  EXPECT_THAT(error(npy_of_version(4, "{}", "")), HasSubstr("version 4; known are 1 to 3"));
 }
 
 TEST(NpyTest, HostileFilesAreRefused) {

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <chrono>
 #include <thread>
 
 #include "client/cpp/client.h"
@@ -50,22 +48,35 @@ TEST_F(TrainStreamTest, StepsAreNumberedUnderAnIdOfTheStreamsOwn) {
 
 TEST_F(TrainStreamTest, NoMoreThanMaxInFlightStepsAreUnanswered) {
   server_.hold_train_answers(3);
-  TrainStream stream = client_.train("net", {.max_in_flight = 3});
-  std::atomic<int> written = 0;
-  std::thread writer([&] {
-    for (int i = 0; i < 5; ++i) {
-      EXPECT_TRUE(stream.write({}).ok());
-      ++written;
-    }
-  });
-  ASSERT_TRUE(server_.wait_for_train_steps(3));
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  EXPECT_EQ(written, 3);
+  TrainStream stream = client_.train("net", {.max_in_flight = 3, .timeout = absl::Seconds(1)});
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(stream.write({}).ok());
+  EXPECT_EQ(stream.write({}).code(), absl::StatusCode::kDeadlineExceeded) << "it waits for an answer, and none comes";
   EXPECT_EQ(server_.train_steps_received(), 3);
+}
+
+TEST_F(TrainStreamTest, AnAnswerLetsTheNextStepGo) {
+  server_.hold_train_answers(3);
+  TrainStream stream = client_.train("net", {.max_in_flight = 3});
+  std::thread writer([&] {
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(stream.write({}).ok());
+  });
+  EXPECT_TRUE(server_.wait_for_train_steps(3));
   server_.release_train_answers();
   writer.join();
   EXPECT_TRUE(stream.finish().ok());
-  EXPECT_EQ(written, 5);
+  EXPECT_EQ(server_.train_steps_received(), 5);
+}
+
+TEST_F(TrainStreamTest, AServerThatEndsTheStreamEarlyIsFoundOut) {
+  server_.fail_train_at(3, absl::OkStatus());  // it ends without a word
+  TrainStream stream = client_.train("net", {.max_in_flight = 8});
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(stream.write({}).ok());
+  for (int i = 0; i < 2; ++i) {
+    const auto answer = stream.read();
+    ASSERT_TRUE(answer.ok() && answer->has_value());
+  }
+  EXPECT_EQ(stream.read().status(), absl::InternalError("the server ended the training stream with steps unanswered"));
+  EXPECT_EQ(stream.finish().code(), absl::StatusCode::kInternal);
 }
 
 TEST_F(TrainStreamTest, AnErrorEndsTheStreamAfterTheAnswersBeforeIt) {

@@ -1,11 +1,11 @@
 // ReadState and WriteState over a socket.
 
 #include <atomic>
-#include <chrono>
 #include <set>
 #include <thread>
 
 #include "tests/e2e/server_fixture.h"
+#include "tests/wait.h"
 
 namespace tapewire {
 namespace {
@@ -128,7 +128,7 @@ TEST_F(StateTest, WhatComesCountsAsTensorMemory) {
   tensor_allocator().set_limit(int64_t{1} << 30, "--tensor_memory_limit");
   // The server lets go once it is done with the call, which may be after the client is.
   const auto left = [before] { return tensor_allocator().stats().live - before; };
-  for (int i = 0; i < 1000 && left() > 1 << 18; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  wait_until([&] { return left() <= 1 << 18; });
   EXPECT_LE(left(), 1 << 18);
 }
 

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/graph/graph_module.h"
 #include "core/nn/linear.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire {
 namespace {
@@ -79,6 +80,103 @@ TEST(ProgramTest, ACallWhoseConditionIsNotMetGivesNone) {
   EXPECT_TRUE(run(def, {Tensor::of<float>({1})}, true).is_tensor());
 }
 
+TEST(ProgramTest, AValueThatOnlyAConditionReadsIsThereWhenItIsAsked) {
+  // `gate` is read by the condition of the last call alone, after the call that reads it last as an argument.
+  CallDef last = op("neg", {ref("a")}, "y");
+  last.when = ConditionDef{.present = "gate", .training = {}};
+  GraphDef def = graph({op("add", {ref("x"), ref("gate")}, "a"), std::move(last)}, "y");
+  def.inputs.push_back({"gate", true, {}});
+  const Tensor one = Tensor::of<float>({1});
+  EXPECT_THAT(run(def, {one, one}).tensor().to_vector<float>(), ElementsAre(-2));
+}
+
+TEST(ProgramTest, ATrainingArgumentGivenByValueOrNameIsNotOverruled) {
+  const Tensor x = Tensor::of<float>({1, 2});
+  CallDef by_name = op("dropout", {ref("x"), literal(1.0)}, "y");
+  by_name.kwargs.emplace_back("training", ref("on"));
+  CallDef by_place = op("dropout", {ref("x"), literal(1.0), ref("on")}, "y");
+  for (const CallDef& call : {by_name, by_place}) {
+    GraphDef def = graph({call}, "y");
+    def.inputs.push_back({"on", false, {}});
+    for (const bool training : {false, true}) {
+      EXPECT_THAT(run(def, {x, false}, training).tensor().to_vector<float>(), ElementsAre(1, 2));
+      EXPECT_THAT(run(def, {x, true}, training).tensor().to_vector<float>(), ElementsAre(0, 0));
+    }
+  }
+}
+
+TEST(ProgramTest, AValueIsLetGoAfterItsLastUse) {
+  // Four calls in a chain: no more than two of their results live at once.
+  const GraphDef def = graph(
+      {op("neg", {ref("x")}, "a"), op("neg", {ref("a")}, "b"), op("neg", {ref("b")}, "c"), op("neg", {ref("c")}, "y")},
+      "y");
+  const Tensor x = Tensor::zeros({1 << 20});
+  tensor_allocator().reset_peak();
+  const int64_t before = tensor_allocator().stats().live;
+  run(def, {x});
+  EXPECT_LT(tensor_allocator().stats().peak - before, 3 * static_cast<int64_t>(x.nbytes()));
+}
+
+TEST(ProgramTest, ItsInputsAreGivenOnceEach) {
+  GraphDef def = graph({op("add", {ref("x"), ref("other")}, "y")}, "y");
+  def.inputs.push_back({"other", false, {}});
+  const Tensor x = Tensor::of<float>({1});
+  const auto error = [&](const Args& args) {
+    try {
+      run(def, args);
+    } catch (const Error& thrown) {
+      return thrown.message();
+    }
+    return std::string("no error");
+  };
+  Args twice{x, x};
+  twice.named.emplace_back("x", x);
+  EXPECT_EQ(error(twice), "input 'x' is given twice");
+  EXPECT_EQ(error({x}), "missing input 'other'");
+  EXPECT_EQ(error({x, x, x}), "takes 2 inputs, got 3");
+  Args unknown{x};
+  unknown.named.emplace_back("othr", x);
+  EXPECT_EQ(error(unknown), "unknown input 'othr'; did you mean 'other'?");
+  Args named{};
+  named.named.emplace_back("other", x);
+  named.named.emplace_back("x", x);
+  EXPECT_EQ(error(named), "no error");
+}
+
+TEST(ProgramTest, ACallBindsAsManyResultsAsItGives) {
+  const auto error = [](size_t names) {
+    CallDef call = op("unbind", {ref("x")}, "a");
+    while (call.results.size() < names) call.results.push_back(str_cat("a", call.results.size()));
+    try {
+      run(graph({std::move(call)}, "a"), {Tensor::zeros({3, 2})});
+    } catch (const Error& thrown) {
+      return thrown.message();
+    }
+    return std::string("no error");
+  };
+  EXPECT_EQ(error(1), "no error") << "the tuple itself";
+  EXPECT_THAT(error(2), HasSubstr("the call gives 3 results, 2 names are bound"));
+  EXPECT_EQ(error(3), "no error");
+  EXPECT_THAT(error(4), HasSubstr("the call gives 3 results, 4 names are bound"));
+}
+
+TEST(ProgramTest, DrawsInEvalUnlessTheCallIsForTrainingAlone) {
+  const auto draws = [](const CallDef& call) {
+    std::vector<std::string> faults;
+    const Program program(graph({call}, "y"), nullptr, faults);
+    EXPECT_THAT(faults, testing::IsEmpty());
+    return program.draws_in_eval();
+  };
+  CallDef call = op("dropout", {ref("x"), literal(0.5)}, "y");
+  EXPECT_FALSE(draws(call)) << "it takes the mode";
+  call.kwargs.emplace_back("training", literal(true));
+  EXPECT_TRUE(draws(call));
+  call.when = ConditionDef{.present = {}, .training = true};
+  EXPECT_FALSE(draws(call));
+  call.when = ConditionDef{.present = {}, .training = false};
+  EXPECT_TRUE(draws(call));
+}
+
 TEST(ProgramTest, AnOptionalInputIsItsDefaultWhenLeftOut) {
   GraphDef def = graph({op("mul", {ref("x"), ref("factor")}, "y")}, "y");
   def.inputs.push_back({"factor", true, Value(3)});
@@ -133,6 +231,17 @@ TEST(GraphModuleTest, AnErrorInAChildNamesTheChild) {
   } catch (const Error& error) {
     EXPECT_EQ(error.message(), "fc: linear expects input [*, 4], got [3, 5]");
   }
+}
+
+TEST(GraphModuleTest, ItselfIsNoChildOfIt) {
+  CallDef call;
+  call.target = CallDef::Target::kModule;
+  call.args = {ref("x")};
+  call.results = {"y"};
+  auto module = std::make_shared<GraphModule>(graph({std::move(call)}, "y"));
+  std::vector<std::string> faults;
+  module->compile(faults);
+  EXPECT_THAT(faults, ElementsAre(HasSubstr("calls[0]: unknown module ''")));
 }
 
 TEST(GraphModuleTest, AnUnknownChildIsAFault) {

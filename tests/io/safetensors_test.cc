@@ -3,11 +3,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include <gmock/gmock.h>
 
+#include "core/io/file.h"
 #include "core/tensor/allocator.h"
 #include "tests/io/support.h"
 
@@ -141,6 +143,16 @@ TEST_F(SafetensorsTest, RefusesBoolsOtherThanZeroAndOne) {
             path("hostile.safetensors") + ": tensor 'm': a bool is a byte 0 or 1, got 2 at index 1");
 }
 
+TEST_F(SafetensorsTest, ABadBoolIsNamedByItsPlaceInTheTensorWhereverReadingBegins) {
+  const std::string header = R"({"m":{"dtype":"BOOL","shape":[5],"data_offsets":[0,5]}})";
+  const auto file = SafetensorsFile::open(write("a", file_of(header, "\x01\x01\x01\x07\x01")));
+  ASSERT_TRUE(file.ok()) << file.status();
+  std::array<std::byte, 3> bytes;
+  EXPECT_EQ(file->read_bytes(file->header().tensors[0], 2, bytes).message(),
+            path("a") + ": tensor 'm': a bool is a byte 0 or 1, got 7 at index 3");
+  EXPECT_TRUE(file->read_bytes(file->header().tensors[0], 0, bytes).ok());
+}
+
 TEST_F(SafetensorsTest, AFileThatShrinksWhileItIsReadIsDataLoss) {
   ASSERT_TRUE(write_safetensors(path("a"), {{"w", Tensor::zeros({1000})}}).ok());
   const auto file = SafetensorsFile::open(path("a"));
@@ -175,6 +187,20 @@ TEST_F(SafetensorsTest, AWriteReplacesTheOldFileWhole) {
   write("a", std::string(10'000, 'x'));
   ASSERT_TRUE(write_safetensors(path("a"), {{"w", Tensor::zeros({1})}}).ok());
   EXPECT_TRUE(read_safetensors(path("a")).ok());
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(SafetensorsTest, AFileThatIsNotCommittedLeavesNothing) {
+  write("a", "old");
+  {
+    auto file = AtomicFile::create(path("a"));
+    ASSERT_TRUE(file.ok()) << file.status();
+    const std::string bytes = "half of it";
+    EXPECT_TRUE(file->write(std::as_bytes(std::span(bytes))).ok());
+    const AtomicFile moved = *std::move(file);
+    EXPECT_EQ(files(), 2u);
+  }
+  EXPECT_EQ(content(path("a")), "old");
   EXPECT_EQ(files(), 1u);
 }
 

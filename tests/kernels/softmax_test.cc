@@ -1,5 +1,7 @@
 #include "core/kernels/softmax.h"
 
+#include <array>
+
 #include "tests/kernels/support.h"
 
 namespace tapewire::kernels {
@@ -104,6 +106,46 @@ TEST(Softmax, BackwardAlongEveryDimension) {
       }
     }
   });
+}
+
+// The largest is taken off along every dimension: neither exp(2000) nor 0 / 0 is an answer.
+TEST(Softmax, TakesLargeValuesAlongEveryDimension) {
+  struct Case {
+    std::array<double, 3> line, soft, logs;
+    double tolerance;  // of an argument near 2000, in float32
+  };
+  const double ln2 = std::log(2.0);
+  const std::vector<Case> cases{
+      {{2000, 2000 + ln2, 2000}, {0.25, 0.5, 0.25}, {-2 * ln2, -ln2, -2 * ln2}, 2e-4},
+      {{-2000, -2000 + ln2, -2000}, {0.25, 0.5, 0.25}, {-2 * ln2, -ln2, -2 * ln2}, 2e-4},
+      {{-2000, 2000, -2000}, {0, 1, 0}, {-4000, 0, -4000}, 0},
+  };
+  const std::vector<std::pair<Shape, int64_t>> lines_of_three{{{3}, 0}, {{2, 3}, 1}, {{2, 3, 2}, 1}, {{3, 70}, 0}};
+  for (const Case& c : cases) {
+    for (const auto& [shape, dim] : lines_of_three) {
+      for (const DType dtype : kFloats) {
+        const Tensor x = Tensor::empty(shape, dtype);
+        std::vector<double> in(static_cast<size_t>(x.numel()));
+        std::vector<double> soft(in.size());
+        std::vector<double> logs(in.size());
+        size_t turn = 0;  // no two neighbouring lines are alike
+        for_each_line(x, dim, [&](const std::vector<size_t>& line) {
+          ++turn;
+          for (size_t k = 0; k < 3; ++k) {
+            in[line[(k + turn) % 3]] = c.line[k];
+            soft[line[(k + turn) % 3]] = c.soft[k];
+            logs[line[(k + turn) % 3]] = c.logs[k];
+          }
+        });
+        copy(Tensor::of<double>(in, shape), x);
+        const Tensor out = Tensor::empty(shape, dtype);
+        softmax(x, dim, out);
+        expect_close(out, soft, c.tolerance, 0, to_string(shape));
+        log_softmax(x, dim, out);
+        expect_close(out, logs, c.tolerance, 0, to_string(shape));
+      }
+    }
+  }
 }
 
 TEST(Softmax, KeepsInfinitiesAndNan) {

@@ -1,4 +1,4 @@
-"""Runs tools/run_tests.py over a small CMake project whose tests pass, fail, skip, crash and are empty."""
+"""Runs tools/run_tests.py over a small CMake project whose tests pass, fail, skip, crash, hang and are empty."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ PRESETS = """{ "version": 6,
 
 # Stands in for a GoogleTest binary: lists its tests, honours the filter and writes the report.
 FAKE = """#!/usr/bin/python3
-import fnmatch, os, sys
+import fnmatch, os, subprocess, sys
 cases = {cases!r}
 pattern = os.environ.get("GTEST_FILTER", "*")
 for argument in sys.argv[1:]:
@@ -28,6 +28,16 @@ if "--gtest_list_tests" in sys.argv:
     sys.exit(0)
 if "crash" in chosen.values():
     os.abort()
+if "hang" in chosen.values() or "leave" in chosen.values():
+    # A child as it comes, and one that has a session of its own.
+    for own_session in (False, True):
+        child = subprocess.Popen(
+            ["sleep", "1000"], start_new_session=own_session, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open("children", "a") as pids:
+            print(child.pid, file=pids)
+    if "hang" in chosen.values():
+        print("looking for what never comes", flush=True)
+        child.wait()
 rows = ""
 for name, how in chosen.items():
     result = "skipped" if how == "skip" else "completed"
@@ -51,7 +61,7 @@ class RunTests(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.root)
         (self.root / "CMakePresets.json").write_text(PRESETS)
 
-    def project(self, **binaries):
+    def project(self, time_limit=None, **binaries):
         """Configures a project with one test binary per argument: its cases by name and outcome."""
         lines = ["cmake_minimum_required(VERSION 3.25)", "project(fake NONE)", "enable_testing()"]
         for name, cases in binaries.items():
@@ -61,6 +71,8 @@ class RunTests(unittest.TestCase):
             binary.chmod(0o755)
             lines.append(f"add_custom_target({name})")
             lines.append(f"add_test(NAME {name} COMMAND ${{CMAKE_BINARY_DIR}}/{name})")
+            if time_limit:
+                lines.append(f"set_tests_properties({name} PROPERTIES TIMEOUT {time_limit})")
         (self.root / "CMakeLists.txt").write_text("\n".join(lines))
         subprocess.run(["cmake", "--preset", "p"], cwd=self.root, check=True, stdout=subprocess.DEVNULL)
 
@@ -88,6 +100,26 @@ class RunTests(unittest.TestCase):
     def test_crash_is_a_failure(self):
         self.project(tensor_test={"a": "pass", "b": "crash"})
         self.assertEqual(self.run_tests()[:2], (1, "0 passed, 1 failed"))
+
+    def children_that_live(self):
+        pids = (self.root / "build" / "p" / "children").read_text().split()
+        self.assertEqual(len(pids), 2)
+        return [pid for pid in pids if Path("/proc", pid).exists()]
+
+    def test_hang_is_a_failure_by_name_and_leaves_nothing_running(self):
+        self.project(time_limit=1, tensor_test={"a": "pass", "b": "hang"}, ops_test={"c": "pass"})
+        code, last, output = self.run_tests()
+        self.assertEqual((code, last), (1, "1 passed, 1 failed"))
+        self.assertRegex(output, r"tensor_test +0 passed, 1 failed \(timed out\)")
+        self.assertIn("looking for what never comes", output)
+        self.assertEqual(self.children_that_live(), [])
+
+    def test_what_a_test_leaves_behind_is_killed(self):
+        self.project(tensor_test={"a": "leave"})
+        code, last, output = self.run_tests()
+        self.assertEqual((code, last), (0, "1 passed, 0 failed"))
+        self.assertIn("killed what a test left behind: sleep 1000", output)
+        self.assertEqual(self.children_that_live(), [])
 
     def test_bad_exit_after_good_tests_is_a_failure(self):
         self.project(tensor_test={"a": "leak"})

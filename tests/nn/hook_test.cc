@@ -299,6 +299,68 @@ TEST_F(HookTest, AlwaysCalledHooksRunOnceWhenALaterHookThrows) {
   EXPECT_THAT(calls, ElementsAre("first output", "last output"));
 }
 
+// torch: called in the order of the hooks themselves, a prepended one first, and those alone that are always called.
+TEST_F(HookTest, AlwaysCalledHooksKeepTheirOrderWhenForwardThrows) {
+  Events calls;
+  const auto add = [&](const char* name, bool prepend, bool always_call) {
+    module->register_forward_hook(
+        [&calls, name](Module&, const Args&, const Value& out) -> std::optional<Value> {
+          calls.push_back(str_cat(name, " ", out.is_none() ? "none" : "output"));
+          return {};
+        },
+        prepend, always_call);
+  };
+  add("always 1", false, true);
+  add("usual", false, false);
+  add("always 2", false, true);
+  add("prepended usual", true, false);
+  add("prepended always", true, true);
+  add("prepended last", true, true);
+  (*module)(leaf({1}));
+  EXPECT_THAT(calls, ElementsAre("prepended last output", "prepended always output", "prepended usual output",
+                                 "always 1 output", "usual output", "always 2 output"));
+  calls.clear();
+  module->fails = true;
+  EXPECT_EQ(error_of([&] { (*module)(leaf({1})); }), "forward failed");
+  EXPECT_THAT(calls, ElementsAre("prepended last none", "prepended always none", "always 1 none", "always 2 none"));
+}
+
+// The hooks before the one that fails ran already; those after it see the output, and a prepended one is among the
+// first.
+TEST_F(HookTest, AfterAHookThatThrowsOnlyTheAlwaysCalledOnesThatHaveNotRunAreCalled) {
+  Events calls;
+  const auto add = [&](const char* name, bool prepend, bool always_call, bool fails) {
+    module->register_forward_hook(
+        [&calls, name, fails](Module&, const Args&, const Value&) -> std::optional<Value> {
+          calls.push_back(name);
+          if (fails) fail(name, " failed");
+          return {};
+        },
+        prepend, always_call);
+  };
+  add("fails", false, false, true);
+  add("never", false, false, false);
+  add("later", false, true, false);
+  add("before", true, true, false);
+  EXPECT_EQ(error_of([&] { (*module)(leaf({1})); }), "fails failed");
+  EXPECT_THAT(calls, ElementsAre("before", "fails", "later"));
+}
+
+TEST_F(HookTest, WhatAnAlwaysCalledHookMakesOfAFailedCallTheNextOneSees) {
+  Events calls;
+  module->fails = true;
+  module->register_forward_hook(
+      [](Module&, const Args&, const Value&) -> std::optional<Value> { return Value("instead"); }, false, true);
+  module->register_forward_hook(
+      [&](Module&, const Args&, const Value& out) -> std::optional<Value> {
+        calls.push_back(out.is_none() ? "none" : out.string());
+        return {};
+      },
+      false, true);
+  EXPECT_EQ(error_of([&] { (*module)(leaf({1})); }), "forward failed") << "the call fails all the same";
+  EXPECT_THAT(calls, ElementsAre("instead"));
+}
+
 TEST_F(HookTest, RemovalIsIdempotentAndSafeAfterTheModuleDied) {
   int calls = 0;
   HookHandle handle = module->register_forward_pre_hook([&](Module&, const Args&) -> std::optional<Args> {
@@ -368,6 +430,35 @@ TEST_F(HookTest, ARetainedTapeFiresHooksOnEachPass) {
   backward(y);
   EXPECT_EQ(calls, 2);
   EXPECT_EQ(gradient(x).item<double>(), 6);
+}
+
+// Keeps 2x aside, where no hook of the module sees what comes of it.
+class KeepsAside final : public TensorModule {
+ public:
+  std::string_view type() const override { return "KeepsAside"; }
+  Tensor forward(const Tensor& x) override {
+    aside = mul(x, 2.0);
+    return mul(x, 3.0);
+  }
+  Tensor aside;
+};
+
+TEST(KeptAsideTest, AGradientThatDidNotPassTheOutputIsNoneOfTheHooks) {
+  const auto module = std::make_shared<KeepsAside>();
+  int calls = 0;
+  module->register_full_backward_hook([&](Module&, const Tensors&, const Tensors&) -> std::optional<Tensors> {
+    ++calls;
+    return {};
+  });
+  const Tensor x = leaf({1});
+  const Tensor y = (*module)(x);
+  backward(module->aside, {}, {.retain_graph = true});
+  EXPECT_EQ(calls, 0) << "before a pass through the output";
+  backward(y, {}, {.retain_graph = true});
+  EXPECT_EQ(calls, 1);
+  backward(module->aside);
+  EXPECT_EQ(calls, 1) << "and after one";
+  EXPECT_EQ(gradient(x).item<double>(), 2 + 3 + 2);
 }
 
 TEST(NestedHookTest, ChildrenFireInsideTheirParents) {

@@ -12,6 +12,7 @@
 #include "core/nn/linear.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/autograd/removes_itself.h"
 #include "tests/nn/module_support.h"
 #include "tests/nn/support.h"
 
@@ -223,6 +224,39 @@ TEST(StateDictTest, AFailedLoadChangesNothingWithPostHooksEither) {
   throws = false;
   fc->load_state_dict(part, false);
   EXPECT_EQ(fc->weight().item<float>(), 6);
+}
+
+// What was recorded while the new values were there must not pass for one of the old.
+TEST(StateDictTest, ValuesThatComeBackHaveAnotherVersion) {
+  const auto fc = std::make_shared<Linear>(1, 1);
+  uint32_t seen = 0;
+  fc->register_load_state_dict_post_hook([&](Module&, LoadResult&) {
+    seen = fc->weight().version();
+    fail("post hook failed");
+  });
+  const StateDict state{{"weight", Tensor::full({1, 1}, 6.0)}, {"bias", Tensor::zeros({1})}};
+  EXPECT_EQ(error_of([&] { fc->load_state_dict(state); }), "post hook failed");
+  EXPECT_NE(fc->weight().version(), seen);
+}
+
+TEST(StateDictHooksTest, OneThatRemovesItselfStaysWholeWhileItRuns) {
+  const auto fc = std::make_shared<Linear>(2, 2);
+  RemovesItself pre, post, load_pre, load_post;
+  pre.add([&](auto fire) {
+    return fc->register_state_dict_pre_hook([fire](Module&, const std::string&, bool) { fire(); });
+  });
+  post.add([&](auto fire) {
+    return fc->register_state_dict_post_hook([fire](Module&, StateDict&, const std::string&) { fire(); });
+  });
+  load_pre.add(
+      [&](auto fire) { return fc->register_load_state_dict_pre_hook([fire](Module&, LoadStateDict&) { fire(); }); });
+  load_post.add(
+      [&](auto fire) { return fc->register_load_state_dict_post_hook([fire](Module&, LoadResult&) { fire(); }); });
+  fc->load_state_dict(fc->state_dict());
+  for (const RemovesItself* hook : {&pre, &post, &load_pre, &load_post}) {
+    EXPECT_TRUE(hook->fired());
+    EXPECT_TRUE(hook->stayed_whole());
+  }
 }
 
 }  // namespace

@@ -57,7 +57,9 @@ TEST(ModuleTest, ZeroGradDropsGradientsOrFillsThemInPlace) {
   const auto fc = std::make_shared<Linear>(2, 1);
   backward(sum((*fc)(Tensor::full({3, 2}, 1.0))));
   const Tensor grad = gradient(fc->weight());
+  const uint32_t version = grad.version();
   fc->zero_grad(false);
+  EXPECT_GT(grad.version(), version) << "who saved it finds out";
   EXPECT_TRUE(gradient(fc->weight()).is_same(grad));
   EXPECT_THAT(grad.to_vector<float>(), ElementsAre(0, 0));
   fc->zero_grad();

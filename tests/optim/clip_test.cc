@@ -79,8 +79,10 @@ TEST_F(ClipTest, RefusesNegativeLimits) {
 }
 
 TEST_F(ClipTest, ValuesAreClamped) {
+  const uint32_t version = gradient(a.tensor).version();
   clip_grad_value(all, 3.5);
   EXPECT_THAT(grads(), ElementsAre(3, -3.5, 3.5));
+  EXPECT_EQ(gradient(a.tensor).version(), version + 1);
 }
 
 TEST_F(ClipTest, NeverWritesBytesThatOthersHold) {

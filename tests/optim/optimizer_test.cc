@@ -18,6 +18,7 @@
 #include "core/optim/adagrad.h"
 #include "core/optim/adam.h"
 #include "core/optim/clip.h"
+#include "core/optim/decay_schedules.h"
 #include "core/optim/nadam.h"
 #include "core/optim/rmsprop.h"
 #include "core/optim/sgd.h"
@@ -361,6 +362,34 @@ TEST(OptimizerTest, AMomentumThatRestsKeepsItsBuffer) {
   EXPECT_THAT(state.tensors, testing::SizeIs(1));
   sgd.load_state_dict(state);
   EXPECT_EQ(step(0.5), -3.5);
+}
+
+// torch: an SGD whose momentum is 0 at first has no buffer; the first that it makes is the gradient, not dampened.
+TEST(OptimizerTest, AMomentumThatComesLaterBeginsWithTheGradient) {
+  const NamedTensor a = parameter("a", {0});
+  SGD sgd({a}, {.lr = 1, .dampening = 0.5});
+  const auto step = [&](double momentum) {
+    sgd.set_momentum(0, momentum);
+    give_gradient(a, {1});
+    sgd.step();
+    return a.tensor.item<double>();
+  };
+  EXPECT_EQ(step(0), -1);
+  EXPECT_EQ(step(0.5), -2);
+  EXPECT_EQ(step(0.5), -3);
+  EXPECT_EQ(step(0.25), -3.75);
+}
+
+TEST(OptimizerTest, InitialRatesComeBackWithTheState) {
+  SGD sgd({parameter("a", {1})}, {.lr = 1});
+  StepLR schedule(sgd, {.step_size = 1, .gamma = 0.5});
+  schedule.step();
+  SGD resumed({parameter("a", {1})}, {.lr = 7});
+  resumed.load_state_dict(sgd.state_dict());
+  EXPECT_EQ(resumed.learning_rate(), 0.5);
+  EXPECT_EQ(resumed.initial_learning_rate(0), 1);
+  const StepLR next(resumed, {.step_size = 1, .gamma = 0.5});
+  EXPECT_EQ(next.state_dict().at("base_lr0"), 1);
 }
 
 TEST(OptimizerTest, StateFollowsTheParametersDtype) {

@@ -4,6 +4,7 @@
 
 #include "core/optim/adagrad.h"
 #include "core/optim/combined_schedules.h"
+#include "core/optim/cosine_schedules.h"
 #include "core/optim/cyclic_lr.h"
 #include "core/optim/decay_schedules.h"
 #include "core/optim/lambda_schedules.h"
@@ -81,6 +82,8 @@ TEST(SchedulerTest, LoadStateDictRefusesWhatDoesNotFit) {
             where + "missing 'base_lr0'; missing 'last_lr0'");
   EXPECT_EQ(error_of([&] { schedule.load_state_dict({{"base_lr0", 1}, {"last_epoch", -1}, {"last_lr0", 1}}); }),
             where + "'last_epoch' must be a count, got -1.0");
+  EXPECT_EQ(error_of([&] { schedule.load_state_dict({{"base_lr0", 1}, {"last_epoch", 0x1p54}, {"last_lr0", 1}}); }),
+            where + "'last_epoch' must be a count, got 1.8014398509481984e+16");
   EXPECT_EQ(
       error_of([&] { schedule.load_state_dict({{"base_lr0", 1}, {"last_epoch", 1}, {"last_lr0", 1}, {"gamma", 1}}); }),
       where + "unexpected 'gamma'");
@@ -96,6 +99,76 @@ TEST(ReduceLROnPlateauTest, NeedsItsMetric) {
   EXPECT_EQ(sgd.learning_rate(), 1);
   schedule.step(std::nan(""));
   EXPECT_DOUBLE_EQ(sgd.learning_rate(), 0.1);
+}
+
+// A plateau schedule that lowered the rate, and cools down.
+struct Plateau {
+  explicit Plateau(int64_t cooldown) : schedule(sgd, {.patience = 1, .cooldown = cooldown}) {}
+
+  SGD sgd{{parameter("a", {1})}, {.lr = 1}};
+  ReduceLROnPlateau schedule;
+};
+
+// torch: ReduceLROnPlateau(SGD([p], lr=1), patience=1, cooldown=3) stepped with a metric of 1 lowers the rate at steps
+// 3, 8 and 13: three epochs that do not count, then two bad ones.
+TEST(ReduceLROnPlateauTest, CountsNoEpochOfItsCooldown) {
+  Plateau plateau(3);
+  std::vector<int> lowered;
+  for (int step = 1; step <= 15; ++step) {
+    const double before = plateau.sgd.learning_rate();
+    plateau.schedule.step(1);
+    if (plateau.sgd.learning_rate() < before) lowered.push_back(step);
+  }
+  EXPECT_THAT(lowered, ElementsAre(3, 8, 13));
+}
+
+TEST(ReduceLROnPlateauTest, ResumesInEachEpochOfItsCooldown) {
+  for (int stop = 1; stop <= 8; ++stop) {
+    Plateau straight(3);
+    Plateau first(3);
+    for (int step = 1; step <= stop; ++step) {
+      straight.schedule.step(1);
+      first.schedule.step(1);
+    }
+    Plateau resumed(3);
+    resumed.sgd.load_state_dict(first.sgd.state_dict());
+    resumed.schedule.load_state_dict(first.schedule.state_dict());
+    EXPECT_EQ(resumed.schedule.state_dict(), first.schedule.state_dict());
+    for (int step = stop + 1; step <= 15; ++step) {
+      straight.schedule.step(1);
+      resumed.schedule.step(1);
+      EXPECT_EQ(resumed.sgd.learning_rate(), straight.sgd.learning_rate()) << "stopped at " << stop << ", at " << step;
+      EXPECT_EQ(resumed.schedule.state_dict(), straight.schedule.state_dict()) << "stopped at " << stop;
+    }
+  }
+}
+
+TEST(ReduceLROnPlateauTest, LeavesOutAChangeOfNoMoreThanEps) {
+  const auto lowered = [](double eps) {
+    SGD sgd({parameter("a", {1})}, {.lr = 1});
+    ReduceLROnPlateau schedule(sgd, {.factor = 0.5, .patience = 0, .eps = eps});
+    schedule.step(1);
+    schedule.step(1);
+    return sgd.learning_rate() < 1;
+  };
+  EXPECT_TRUE(lowered(0.25));
+  EXPECT_FALSE(lowered(0.5));
+  EXPECT_FALSE(lowered(0.75));
+}
+
+TEST(CosineAnnealingWarmRestartsTest, APeriodGrowsNoLongerThanItsStateCanSay) {
+  SGD sgd({parameter("a", {1})}, {.lr = 1});
+  CosineAnnealingWarmRestarts schedule(sgd, {.T_0 = 1, .T_mult = 3});
+  SchedulerState state = schedule.state_dict();
+  state["T_i"] = 0x1p53;
+  state["T_cur"] = 0x1p53 - 1;
+  schedule.load_state_dict(state);
+  schedule.step();
+  state = schedule.state_dict();
+  EXPECT_EQ(state.at("T_cur"), 0);
+  EXPECT_EQ(state.at("T_i"), 0x1p53);
+  EXPECT_EQ(sgd.learning_rate(), 1);
+  schedule.load_state_dict(state);
 }
 
 TEST(OneCycleLRTest, EndsWithItsSteps) {

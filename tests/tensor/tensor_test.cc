@@ -161,6 +161,8 @@ TEST(ShapeTest, WrapsDimensions) {
             "sum: Dimension out of range (expected to be in range of [-3, 2], but got 3)");
   EXPECT_THAT(wrap_dims("sum", Shape{-1, 0}, 3), ElementsAre(2, 0));
   EXPECT_THAT(wrap_dims("sum", Shape{}, 2), ElementsAre(0, 1));
+  EXPECT_THAT(wrap_dims("sum", Shape{0}, 0), ElementsAre()) << "a scalar has a dimension 0, which is none";
+  EXPECT_THAT(wrap_dims("sum", Shape{-1}, 0), ElementsAre());
   EXPECT_EQ(error_of([] { wrap_dims("sum", Shape{0, -2}, 2); }),
             "sum: dim 0 appears multiple times in the list of dims");
 }

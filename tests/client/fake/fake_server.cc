@@ -10,7 +10,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
-#include <thread>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -70,11 +70,13 @@ class FakeServer::Services : public v1::ModelService::Service,
   std::map<std::string, v1::Hook> hooks;
   std::map<std::string, bool> tapes;  // id -> walked
   std::map<std::string, std::pair<absl::Status, int>> failures;
-  std::map<std::string, absl::Duration> delays;
+  std::map<std::string, int64_t> calls;
+  std::set<std::string> on_hold;
   std::vector<v1::TensorChunk> chunks;
   std::vector<v1::WriteStateRequest> written;
   v1::WriteStateResponse write_state_response;
   std::vector<SeenCall> seen;
+  std::vector<v1::TrainStepRequest> steps;
   bool held = false;
   int64_t read_ahead = 1;
   int64_t received = 0;
@@ -91,18 +93,16 @@ class FakeServer::Services : public v1::ModelService::Service,
   bool stopping = false;
   std::unique_ptr<grpc::Server> server;
 
-  /// What a test asked of this method: a failure, or a delay.
+  /// What a test asked of this method: a failure, or to wait.
   grpc::Status enter(const std::string& method) {
-    absl::Duration time;
-    {
-      const std::lock_guard lock(mutex);
-      if (const auto found = failures.find(method); found != failures.end() && found->second.second > 0) {
-        --found->second.second;
-        return to_grpc(found->second.first);
-      }
-      if (const auto found = delays.find(method); found != delays.end()) time = found->second;
+    std::unique_lock lock(mutex);
+    ++calls[method];
+    changed.notify_all();
+    if (const auto found = failures.find(method); found != failures.end() && found->second.second > 0) {
+      --found->second.second;
+      return to_grpc(found->second.first);
     }
-    std::this_thread::sleep_for(absl::ToChronoNanoseconds(time));
+    changed.wait(lock, [&] { return !on_hold.contains(method) || stopping; });
     return grpc::Status::OK;
   }
 
@@ -289,6 +289,7 @@ class FakeServer::Services : public v1::ModelService::Service,
         std::unique_lock lock(mutex);
         if (step + unanswered == 1 && models.count(request.step().model()) == 0) return not_found("no such model");
         seen.push_back({"Train", request.step().call_id(), request.step().has_call_id()});
+        steps.push_back(request.step());
         ++received;
         changed.notify_all();
         if (unanswered < read_ahead) continue;
@@ -468,9 +469,20 @@ void FakeServer::fail_next(const std::string& method, const absl::Status& status
   services_->failures[method] = {status, times};
 }
 
-void FakeServer::delay(const std::string& method, absl::Duration time) {
+void FakeServer::hold(const std::string& method) {
   const std::lock_guard lock(services_->mutex);
-  services_->delays[method] = time;
+  services_->on_hold.insert(method);
+}
+
+void FakeServer::release(const std::string& method) {
+  const std::lock_guard lock(services_->mutex);
+  services_->on_hold.erase(method);
+  services_->changed.notify_all();
+}
+
+bool FakeServer::wait_for_call(const std::string& method) const {
+  std::unique_lock lock(services_->mutex);
+  return services_->changed.wait_for(lock, kPatience, [&] { return services_->calls[method] > 0; });
 }
 
 void FakeServer::set_chunks(std::vector<v1::TensorChunk> chunks) {
@@ -505,6 +517,11 @@ void FakeServer::fail_train_at(int64_t step, const absl::Status& status) {
   const std::lock_guard lock(services_->mutex);
   services_->fail_train_at = step;
   services_->train_failure = status;
+}
+
+std::vector<v1::TrainStepRequest> FakeServer::train_steps() const {
+  const std::lock_guard lock(services_->mutex);
+  return services_->steps;
 }
 
 int64_t FakeServer::train_steps_received() const {

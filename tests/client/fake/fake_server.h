@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "tapewire/v1/autograd_service.pb.h"
 #include "tapewire/v1/call.pb.h"
 #include "tapewire/v1/model_service.pb.h"
 #include "tapewire/v1/tensor.pb.h"
@@ -41,8 +42,11 @@ class FakeServer {
 
   /// The next `times` calls of `method` ("GetModel") fail so, before they do anything.
   void fail_next(const std::string& method, const absl::Status& status, int times = 1);
-  /// `method` takes this long before it answers.
-  void delay(const std::string& method, absl::Duration time);
+  /// Calls of `method` wait before they do anything, until it is released.
+  void hold(const std::string& method);
+  void release(const std::string& method);
+  /// Waits until a call of `method` has come.
+  bool wait_for_call(const std::string& method) const;
   /// What ReadGradients and ReadState stream.
   void set_chunks(std::vector<v1::TensorChunk> chunks);
   /// The messages of the last WriteState that ended.
@@ -56,6 +60,7 @@ class FakeServer {
   /// The n-th step (from 1) of a Train stream ends it with this error.
   void fail_train_at(int64_t step, const absl::Status& status);
   /// Steps received over all Train streams.
+  std::vector<v1::TrainStepRequest> train_steps() const;
   int64_t train_steps_received() const;
   bool wait_for_train_steps(int64_t count) const;
 

@@ -78,9 +78,24 @@ TEST(TensorCodec, LargePayloadIsAdoptedNotCopied) {
 }
 
 TEST(TensorCodec, WrongByteCountSaysWhatCameAndWhatWasExpected) {
-  const Error error = error_of(wire(v1::DATA_TYPE_FLOAT32, {2, 3}, std::string(20, '\0')));
-  EXPECT_EQ(error.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(error.message(), "inputs[0] 'x': tensor float32[2, 3] expects 24 bytes, got 20");
+  // None, an element too few, half of one, a byte too few and too many, an element too many, twice as many.
+  for (const size_t bytes : {0u, 20u, 22u, 23u, 25u, 28u, 48u}) {
+    const Error error = error_of(wire(v1::DATA_TYPE_FLOAT32, {2, 3}, std::string(bytes, '\0')));
+    EXPECT_EQ(error.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(error.message(), str_cat("inputs[0] 'x': tensor float32[2, 3] expects 24 bytes, got ", bytes));
+  }
+  for (const auto dtype : {v1::DATA_TYPE_UINT8, v1::DATA_TYPE_BOOL}) {
+    EXPECT_THAT(error_of(wire(dtype, {3}, std::string(4, '\0'))).message(), HasSubstr("expects 3 bytes, got 4"));
+    EXPECT_THAT(error_of(wire(dtype, {0}, std::string(1, '\0'))).message(), HasSubstr("expects 0 bytes, got 1"));
+    EXPECT_THAT(error_of(wire(dtype, {}, "")).message(), HasSubstr("expects 1 bytes, got 0"));
+  }
+  // Of what is widened on the way the bytes on the wire count.
+  for (const auto dtype : {v1::DATA_TYPE_FLOAT16, v1::DATA_TYPE_BFLOAT16}) {
+    for (const size_t bytes : {4u, 5u, 7u, 8u, 12u}) {
+      EXPECT_THAT(error_of(wire(dtype, {3}, std::string(bytes, '\0'))).message(),
+                  HasSubstr(str_cat("expects 6 bytes, got ", bytes)));
+    }
+  }
 }
 
 TEST(TensorCodec, BadShapesAreRefused) {

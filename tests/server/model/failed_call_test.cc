@@ -43,6 +43,13 @@ class FailedCallTest : public ModelTest {
     }
     return out;
   }
+  static std::vector<float> parameters(ModelState& m) {
+    std::vector<float> out;
+    for (const NamedTensor& p : m.parameters()) {
+      for (const float v : p.tensor.to_vector<float>()) out.push_back(v);
+    }
+    return out;
+  }
   static std::string error_of(const absl::Status& status, absl::StatusCode code) {
     EXPECT_EQ(status.code(), code) << status;
     return std::string(status.message());
@@ -106,19 +113,91 @@ TEST_F(FailedCallTest, ATapeThatWasReleasedMeanwhileIsNotWalked) {
 
 TEST_F(FailedCallTest, AnAnswerThatCannotBeSentChangesNothing) {
   const auto model = create(kSimpleNet);
-  TrainStepArgs args = batch();
-  args.return_outputs = true;
-  args.max_answer_bytes = 100;
-  EXPECT_THAT(error_of(in_turn(model, [&](ModelState& m) { return m.train_step(args); }).status(),
-                       absl::StatusCode::kResourceExhausted),
-              HasSubstr("--max_message_bytes=100"));
-  EXPECT_EQ(model->info().step, 0);
-  EXPECT_THAT(*in_turn(model, gradients), testing::IsEmpty());
+  // Gradients that a step would use up, and a tape that is walked twice.
+  std::shared_ptr<Tape> tape;
+  in_turn(model, [&](ModelState& m) {
+    TrainStepArgs args = batch();
+    args.accumulate_only = true;
+    m.train_step(args);
+    tape = m.forward(
+                {.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true, .inputs_require_grad = {"x"}, .capture = {"fc1"}})
+               .tape;
+    return 0;
+  }).value();
+  const std::vector<float> grads = *in_turn(model, gradients);
+  const std::vector<float> values = *in_turn(model, parameters);
+  const int64_t version = model->info().parameter_version;
+  ASSERT_THAT(grads, testing::SizeIs(61));
+  const auto expect_refused = [&](const char* what, const auto& call) {
+    const absl::Status status = in_turn(model, [&](ModelState& m) {
+                                  call(m);
+                                  return 0;
+                                }).status();
+    EXPECT_THAT(error_of(status, absl::StatusCode::kResourceExhausted), HasSubstr("--max_message_bytes=15")) << what;
+    EXPECT_EQ(*in_turn(model, gradients), grads) << what;
+    EXPECT_EQ(*in_turn(model, parameters), values) << what;
+    EXPECT_EQ(model->info().step, 0) << what;
+    EXPECT_EQ(model->info().parameter_version, version) << what;
+    EXPECT_EQ(model->tapes().size(), 1) << what;
+  };
+  expect_refused("train_step", [](ModelState& m) {
+    TrainStepArgs args = batch();
+    args.return_outputs = true;
+    args.max_answer_bytes = 15;  // 4 outputs are 16
+    m.train_step(args);
+  });
+  expect_refused("forward", [](ModelState& m) {
+    m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true, .max_answer_bytes = 15});
+  });
+  expect_refused("backward's inputs", [&](ModelState& m) {
+    m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}, .return_input_grads = true, .max_answer_bytes = 15});
+  });
+  expect_refused("backward's captures", [&](ModelState& m) {
+    m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}, .capture_grads = {"fc1"}, .max_answer_bytes = 15});
+  });
+  expect_refused("grad", [&](ModelState& m) {
+    m.grad({.tape = tape, .output_grads = {{"", ramp({4, 1})}}, .wrt = {"fc1.weight"}, .max_answer_bytes = 15});
+  });
+  // Nothing was used up.
+  EXPECT_TRUE(in_turn(model, [&](ModelState& m) {
+                m.grad({.tape = tape,
+                        .output_grads = {{"", ramp({4, 1})}},
+                        .wrt = {"fc2.bias"},
+                        .retain_tape = true,
+                        .max_answer_bytes = 15});
+                return m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}, .capture_grads = {"fc1"}}).info.step;
+              }).ok());
+}
+
+// The statistics that a training forward moved go back, and so does the state of the random numbers.
+TEST_F(FailedCallTest, AnAnswerThatCannotBeSentLeavesStatisticsAlone) {
+  const auto model = create(kNorm);
+  const auto in_eval_mode = [&] {
+    return in_turn(model,
+                   [](ModelState& m) {
+                     return m.forward({.inputs = {{"", ramp({4, 3})}}, .training = false})
+                         .outputs[0]
+                         .tensor.to_vector<float>();
+                   })
+        .value();
+  };
+  const std::vector<float> before = in_eval_mode();
+  const int64_t version = model->info().parameter_version;
   const auto forward = in_turn(model, [](ModelState& m) {
-    return m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true, .max_answer_bytes = 100});
+    m.forward({.inputs = {{"", ramp({4, 3})}}, .training = true, .max_answer_bytes = 47});
+    return 0;
   });
   error_of(forward.status(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(model->tapes().size(), 0);
+  const auto step = in_turn(model, [](ModelState& m) {
+    TrainStepArgs args{.inputs = {{"", ramp({4, 3})}}, .targets = {{"", ramp({4, 3})}}};
+    args.return_outputs = true;
+    args.max_answer_bytes = 47;
+    m.train_step(args);
+    return 0;
+  });
+  error_of(step.status(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(in_eval_mode(), before);
+  EXPECT_EQ(model->info().parameter_version, version);
 }
 
 TEST_F(FailedCallTest, ACallThatRunsOutOfTimeKeepsNoTape) {
@@ -193,16 +272,48 @@ TEST_F(FailedCallTest, ACreateThatFindsItsNameBeingBuiltLearnsWhatBecomesOfIt) {
 }
 
 TEST_F(FailedCallTest, ASkippedStepKeepsAccumulatedGradients) {
-  const auto model = create(str_cat(kSimpleNet, "runtime { on_nonfinite: NON_FINITE_SKIP }"));
-  TrainStepArgs args = batch();
-  args.accumulate_only = true;
-  in_turn(model, [&](ModelState& m) { return m.train_step(args); }).value();
+  const std::string skips = str_cat(kSimpleNet, "runtime { on_nonfinite: NON_FINITE_SKIP }");
+  TrainStepArgs good = batch();
+  good.accumulate_only = true;
+  TrainStepArgs bad = batch();
+  bad.targets[0].tensor = Tensor::full({4, 1}, kNan);
+  const auto run = [&](const std::shared_ptr<LiveModel>& model, const TrainStepArgs& args) {
+    return in_turn(model, [&](ModelState& m) { return m.train_step(args); }).value();
+  };
+  const auto model = create(skips);
+  const auto twin = create(skips, "twin");
+  run(model, good);
+  run(twin, good);
   const std::vector<float> before = *in_turn(model, gradients);
-  args.targets[0].tensor = Tensor::full({4, 1}, kNan);
-  const auto skipped = in_turn(model, [&](ModelState& m) { return m.train_step(args); }).value();
-  EXPECT_EQ(skipped.metrics.at("skipped"), 1);
-  EXPECT_EQ(*in_turn(model, gradients), before);
   EXPECT_THAT(before, testing::SizeIs(61));
+  for (const bool accumulates : {true, false}) {
+    bad.accumulate_only = accumulates;
+    EXPECT_EQ(run(model, bad).metrics.at("skipped"), 1);
+    EXPECT_EQ(*in_turn(model, gradients), before) << accumulates;
+  }
+  // The next step uses them, as if nothing had been skipped.
+  run(model, batch());
+  run(twin, batch());
+  EXPECT_EQ(*in_turn(model, parameters), *in_turn(twin, parameters));
+  EXPECT_EQ(model->info().step, 1);
+}
+
+// Those of Backward belong to no accumulation: a step that is made would replace them, one that is skipped does not.
+TEST_F(FailedCallTest, ASkippedStepKeepsTheGradientsOfBackward) {
+  const auto model = create(str_cat(kSimpleNet, "runtime { on_nonfinite: NON_FINITE_SKIP }"));
+  in_turn(model, [](ModelState& m) {
+    const auto tape = m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
+    m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}});
+    return 0;
+  }).value();
+  const std::vector<float> before = *in_turn(model, gradients);
+  const std::vector<float> values = *in_turn(model, parameters);
+  ASSERT_THAT(before, testing::SizeIs(61));
+  TrainStepArgs bad = batch();
+  bad.targets[0].tensor = Tensor::full({4, 1}, kNan);
+  EXPECT_EQ(in_turn(model, [&](ModelState& m) { return m.train_step(bad); }).value().metrics.at("skipped"), 1);
+  EXPECT_EQ(*in_turn(model, gradients), before);
+  EXPECT_EQ(*in_turn(model, parameters), values);
 }
 
 TEST_F(FailedCallTest, VersionsRiseWithBuffersToo) {

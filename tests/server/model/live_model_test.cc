@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,6 +11,7 @@
 #include "core/base/random.h"
 #include "core/tensor/allocator.h"
 #include "tests/server/model/model_fixture.h"
+#include "tests/wait.h"
 
 namespace tapewire {
 namespace {
@@ -290,9 +290,7 @@ TEST_F(LiveModelTest, DeletingAModelEndsItsCallsAndFreesItsMemory) {
   EXPECT_EQ(in_turn(model, [](ModelState& m) { return m.step_count(); }).status().code(), absl::StatusCode::kNotFound);
   model.reset();
   // The worker that answered may not have let go yet.
-  for (int i = 0; i < 1000 && tensor_allocator().stats().live != before; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  wait_until([&] { return tensor_allocator().stats().live == before; });
   EXPECT_EQ(tensor_allocator().stats().live, before);
 }
 
@@ -312,15 +310,39 @@ TEST_F(LiveModelTest, TapesAreBoundedAndExpire) {
 TEST_F(LiveModelTest, EvaluationCountsHits) {
   const auto model = create(R"pb(modules { path: "" type: "Identity" }
                                  loss { type: "NLLLoss" })pb");
+  // What one sample of seven classes counts for accuracy and top5, and adds to the loss.
+  const auto counted = [&](std::initializer_list<float> scores, int64_t target) {
+    const Evaluation evaluation = evaluate(model, {"accuracy", "top5"},
+                                           {{.inputs = {{"", Tensor::of<float>(scores, {1, 7})}},
+                                             .targets = {{"", Tensor::of<int64_t>({target})}}}})
+                                      .value();
+    EXPECT_EQ(evaluation.samples(), 1);
+    return std::pair(evaluation.metrics().at("accuracy"), evaluation.metrics().at("top5"));
+  };
+  const std::pair<double, double> none{0, 0}, among_five{0, 1}, first{1, 1};
+  EXPECT_EQ(counted({0, 9, 1, 2, 3, 4, 5}, 1), first);
+  EXPECT_EQ(counted({0, 9, 1, 2, 3, 4, 5}, 6), among_five);
+  EXPECT_EQ(counted({7, 6, 5, 4, 3, 2, 1}, 4), among_five) << "the fifth";
+  EXPECT_EQ(counted({7, 6, 5, 4, 3, 2, 1}, 5), none) << "the sixth";
+  // Of equal scores the first counts, as argmax has it.
+  EXPECT_EQ(counted({0, 5, 5, 1, 1, 1, 1}, 1), first);
+  EXPECT_EQ(counted({0, 5, 5, 1, 1, 1, 1}, 2), among_five);
+  EXPECT_EQ(counted({9, 8, 7, 6, 1, 1, 1}, 4), among_five);
+  EXPECT_EQ(counted({9, 8, 7, 6, 1, 1, 1}, 5), none);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(counted({0, nan, 0, 0, 0, 0, 0}, 1), none);
+
+  // Batches add up.
   const Tensor scores = Tensor::of<float>({0, 3, 1, 5, 1, 0, 1, 1, 1}, {3, 3});
-  const Evaluation evaluation =
-      evaluate(model, {"accuracy", "top5"},
-               {{.inputs = {{"", scores}}, .targets = {{"", Tensor::of<int64_t>({1, 1, 0})}}}})
-          .value();
-  EXPECT_EQ(evaluation.samples(), 3);
-  EXPECT_DOUBLE_EQ(evaluation.metrics().at("accuracy"), 2.0 / 3);
-  EXPECT_DOUBLE_EQ(evaluation.metrics().at("top5"), 1);
-  EXPECT_NEAR(evaluation.loss().value(), -(3 + 1 + 1) / 3.0, 1e-6);
+  const EvaluateBatch batch{.inputs = {{"", scores}}, .targets = {{"", Tensor::of<int64_t>({1, 1, 2})}}};
+  for (int i = 1; i <= 2; ++i) {
+    const Evaluation evaluation =
+        evaluate(model, {"accuracy", "top5"}, std::vector<EvaluateBatch>(static_cast<size_t>(i), batch)).value();
+    EXPECT_EQ(evaluation.samples(), 3 * i);
+    EXPECT_DOUBLE_EQ(evaluation.metrics().at("accuracy"), 1.0 / 3);
+    EXPECT_DOUBLE_EQ(evaluation.metrics().at("top5"), 1);
+    EXPECT_NEAR(evaluation.loss().value(), -(3 + 1 + 1) / 3.0, 1e-6);
+  }
 }
 
 }  // namespace

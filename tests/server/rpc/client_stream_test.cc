@@ -11,7 +11,7 @@ using testing::HasSubstr;
 
 // What the handlers of a test saw, and how many of them live.
 struct Seen {
-  std::atomic<int> messages{0}, ends{0}, handlers{0}, at_once{0}, most_at_once{0};
+  std::atomic<int> arrived{0}, messages{0}, ends{0}, handlers{0}, at_once{0}, most_at_once{0};
 };
 
 // Adds up EvaluateRequest.inputs_size on a strand; "bad" in a metric name is an error.
@@ -22,12 +22,13 @@ class Summing : public ClientStreamHandler<v1::EvaluateRequest, v1::EvaluateResp
   }
   ~Summing() override { --seen_.handlers; }
   void message(v1::EvaluateRequest request, Answer<void> answer) override {
+    ++seen_.arrived;
     strand_.submit(
         {.cancel = context_->cancel()},
         [this, request = std::move(request)] {
           const int now = ++seen_.at_once;
           if (now > seen_.most_at_once) seen_.most_at_once = now;
-          std::this_thread::sleep_for(1ms);
+          std::this_thread::yield();  // to whoever might be here too
           --seen_.at_once;
           ++seen_.messages;
           if (request.metrics_size() > 0) fail("metrics[0]: bad");
@@ -57,6 +58,7 @@ class Scaling : public BidiHandler<v1::TrainRequest, v1::TrainResponse> {
   }
   ~Scaling() override { --seen_.handlers; }
   void message(v1::TrainRequest request, Answer<v1::TrainResponse> answer) override {
+    ++seen_.arrived;
     strand_.submit(
         {.cancel = context_->cancel()},
         [this, scale = request.step().loss_scale()] {
@@ -150,8 +152,11 @@ TEST_F(ClientStreamTest, ACancelledStreamIsNeverTakenForAWholeOne) {
     grpc::ClientContext context;
     v1::EvaluateResponse response;
     const auto writer = stub_->Evaluate(&context, &response);
+    const int before = seen_.arrived;
     for (int k = 0; k < i % 4; ++k) writer->Write(v1::EvaluateRequest());
-    if (i % 2 == 0) std::this_thread::sleep_for(3ms);
+    // At once, after the first message, or after the last.
+    const int awaited = i % 3 == 0 ? 0 : i % 3 == 1 ? std::min(1, i % 4) : i % 4;
+    EXPECT_TRUE(eventually([&] { return seen_.arrived >= before + awaited; }));
     context.TryCancel();
     EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::CANCELLED);
   }
@@ -219,7 +224,7 @@ TEST_F(ClientStreamTest, AClientThatReadsNoAnswersIsHeldBack) {
     request.mutable_step()->add_inputs()->mutable_tensor()->set_data(std::string(200000, 'x'));
     for (int i = 0; i < 2000 && stream->Write(request); ++i) ++written;
   });
-  std::this_thread::sleep_for(300ms);
+  EXPECT_TRUE(wait_until_still([&] { return written.load(); }));
   context.TryCancel();
   writer.join();
   EXPECT_FALSE(stream->Finish().ok());
@@ -242,8 +247,7 @@ TEST_F(ClientStreamTest, CancelledWhileAJobWaitsInTheQueue) {
   const auto stream = stub_->Train(&context);
   stream->Write(step(1));
   stream->Write(step(2));
-  ASSERT_TRUE(eventually([&] { return seen_.handlers == 1; }));
-  std::this_thread::sleep_for(20ms);
+  ASSERT_TRUE(eventually([&] { return seen_.arrived > 0; }));
   context.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
   // The call ends though the strand is still held.

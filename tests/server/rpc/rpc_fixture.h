@@ -19,6 +19,7 @@
 #include "server/rpc/rpc_server.h"
 #include "tapewire/v1/autograd_service.grpc.pb.h"
 #include "tapewire/v1/hook_service.grpc.pb.h"
+#include "tests/wait.h"
 
 namespace tapewire::rpc {
 
@@ -27,11 +28,7 @@ using namespace std::chrono_literals;
 /// Whether `condition` comes true within ten seconds.
 template <class Condition>
 bool eventually(Condition condition) {
-  for (int i = 0; i < 5000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(2ms);
-  }
-  return condition();
+  return wait_until(condition);
 }
 
 /// A service whose methods the test binds.

@@ -115,7 +115,7 @@ TEST_F(ServerStreamTest, AClientThatDoesNotReadHoldsTheSourceBack) {
   grpc::ClientContext context;
   const auto reader = stub_->ReadGradients(&context, v1::ReadGradientsRequest());
   ASSERT_TRUE(eventually([&] { return made > 0; }));
-  std::this_thread::sleep_for(200ms);
+  EXPECT_TRUE(wait_until_still([&] { return made.load(); }));
   EXPECT_LT(made, 50);
   context.TryCancel();
   EXPECT_FALSE(reader->Finish().ok());

@@ -22,12 +22,12 @@
 #include "tapewire/v1/autograd_service.grpc.pb.h"
 #include "tapewire/v1/model_service.grpc.pb.h"
 #include "tapewire/v1/server_service.grpc.pb.h"
+#include "tests/wait.h"
 
 // The program itself, in a process of its own.
 namespace tapewire {
 namespace {
 
-using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::StartsWith;
@@ -113,16 +113,25 @@ class Serving {
     channel = grpc::CreateChannel(grpc_address, grpc::InsecureChannelCredentials());
   }
 
-  // The status of an HTTP path: "200".
-  std::string http(const std::string& path) const {
+  // All that an HTTP path answers.
+  std::string http_answer(const std::string& path) const {
     const std::string command = "exec 3<>/dev/tcp/127.0.0.1/" + http_address.substr(http_address.find(':') + 1) +
                                 "; printf 'GET " + path + " HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
     // bash's /dev/tcp is the client. NOLINTNEXTLINE(bugprone-command-processor)
     const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(("bash -c \"" + command + "\" 2>&1").c_str(), "r"), &pclose);
     std::string answer;
     for (int c = 0; (c = fgetc(pipe.get())) != EOF;) answer += static_cast<char>(c);
+    return answer;
+  }
+
+  // The status of an HTTP path: "200".
+  std::string http(const std::string& path) const {
+    const std::string answer = http_answer(path);
     return answer.substr(0, std::min<size_t>(answer.size(), 12)).substr(std::min<size_t>(answer.size(), 9));
   }
+
+  // Whether a Train stream has reached the server.
+  bool has_train_stream() const { return http_answer("/metrics").find("Train\"} 1\n") != std::string::npos; }
 
   // grpc.health.v1: 1 is SERVING, 2 NOT_SERVING.
   int health() const {
@@ -163,14 +172,9 @@ class Serving {
   }
 };
 
-// Whether `condition` comes true within ten seconds.
 template <class Condition>
 bool eventually(Condition condition) {
-  for (int i = 0; i < 1000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return false;
+  return wait_until(condition);
 }
 
 TEST(TapewiredTest, ServesUntilSigtermAndEndsWithZero) {
@@ -251,9 +255,7 @@ TEST(TapewiredTest, DrainKeepsRunningCallsAndRefusesNewOnes) {
   Serving server({"--drain_timeout=60s"});
   grpc::ClientContext context;
   const auto train = v1::AutogradService::NewStub(server.channel)->Train(&context);
-  // An answer to this shows that the stream is there; it ends nothing, since nothing was sent.
-  EXPECT_TRUE(eventually([&] { return server.list_models().ok(); }));
-  std::this_thread::sleep_for(100ms);
+  ASSERT_TRUE(eventually([&] { return server.has_train_stream(); }));
   server.process.signal(SIGTERM);
   EXPECT_TRUE(eventually([&] { return server.http("/readyz") == "503"; }));
   EXPECT_EQ(server.http("/healthz"), "200");
@@ -270,8 +272,7 @@ TEST(TapewiredTest, DrainTimeoutCancelsWhatIsLeft) {
   Serving server({"--drain_timeout=200ms"});
   grpc::ClientContext context;
   const auto train = v1::AutogradService::NewStub(server.channel)->Train(&context);
-  EXPECT_TRUE(server.list_models().ok());
-  std::this_thread::sleep_for(100ms);
+  ASSERT_TRUE(eventually([&] { return server.has_train_stream(); }));
   server.process.signal(SIGTERM);
   v1::TrainResponse response;
   EXPECT_FALSE(train->Read(&response));
@@ -374,8 +375,7 @@ TEST(TapewiredTest, SecondSignalEndsItAtOnce) {
   Serving server({"--drain_timeout=1h"});
   grpc::ClientContext context;
   const auto train = v1::AutogradService::NewStub(server.channel)->Train(&context);
-  EXPECT_TRUE(server.list_models().ok());
-  std::this_thread::sleep_for(100ms);
+  ASSERT_TRUE(eventually([&] { return server.has_train_stream(); }));
   server.process.signal(SIGTERM);
   EXPECT_TRUE(eventually([&] { return server.http("/readyz") == "503"; }));
   server.process.signal(SIGTERM);
