@@ -9,8 +9,10 @@
 #include <chrono>
 #include <exception>
 #include <iostream>
+#include <thread>
 #include <limits>
 
+#include "core/base/mutex.h"
 #include "core/tensor/allocator.h"
 #include "server/flags.h"
 #include "server/model/model_registry.h"
@@ -80,6 +82,36 @@ int raise_descriptor_limit() {
   return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<int>::max()));
 }
 
+// Ends the process at a time, unless it is destroyed before: for the case that a call does not listen to its
+// cancellation, or a library does not return.
+class LastResort {
+ public:
+  LastResort(std::chrono::steady_clock::time_point time, Logger& logger)
+      : thread_([this, time, &logger] {
+          MutexLock lock(mutex_);
+          while (!over_ && std::chrono::steady_clock::now() < time) changed_.wait_until(mutex_, time);
+          if (over_) return;
+          logger.error("calls did not end when they were cancelled; the process ends without them", {});
+          _exit(1);
+        }) {}
+  ~LastResort() {
+    {
+      MutexLock lock(mutex_);
+      over_ = true;
+      changed_.notify_all();
+    }
+    thread_.join();
+  }
+  LastResort(const LastResort&) = delete;
+  LastResort& operator=(const LastResort&) = delete;
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool over_ TW_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
 int serve(const ServerOptions& options, Logger& logger) {
   rpc::route_library_logs(logger);
   tensor_allocator().set_limit(options.tensor_memory_limit, "--tensor_memory_limit");
@@ -142,7 +174,10 @@ int serve(const ServerOptions& options, Logger& logger) {
                            {"timeout_seconds", static_cast<double>(options.drain_timeout.count()) / 1000}});
   wait_for_stop(options.drain_delay);
   stop_at_once_on_signal();
-  const bool complete = (*grpc)->drain(CancelToken::Clock::now() + options.drain_timeout);
+  constexpr auto kToListen = std::chrono::milliseconds(1500);  // that cancelled calls get to end
+  const auto deadline = CancelToken::Clock::now() + options.drain_timeout;
+  const LastResort last_resort(deadline + kToListen, logger);
+  const bool complete = (*grpc)->drain(deadline);
   logger.info("stopped", {{"calls_cut_off", !complete}});
   return 0;
 }

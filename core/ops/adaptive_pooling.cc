@@ -26,7 +26,7 @@ void check_sizes(std::string_view op, Ints full, Ints pooled) {
   if (!fits) fail(op, ": cannot pool ", to_string(full), " to ", to_string(pooled));
 }
 
-// Linear, so it and its transpose close the circle for every order.
+// Linear, so it and its transpose close the set for every order.
 struct AdaptiveAvgPool {
   using Attrs = PoolToAttrs;
   static constexpr auto name = "adaptive_avg_pool";

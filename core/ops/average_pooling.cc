@@ -27,7 +27,7 @@ struct AvgPoolBackwardAttrs : AvgPoolAttrs {
   }
 };
 
-// Linear, so it and its transpose close the circle for every order.
+// Linear, so it and its transpose close the set for every order.
 struct AvgPool {
   using Attrs = AvgPoolAttrs;
   static constexpr auto name = "avg_pool";

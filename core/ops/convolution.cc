@@ -11,7 +11,7 @@ namespace tapewire {
 namespace {
 
 // A convolution, its gradient by the input and its gradient by the weight are each linear in two operands, and the
-// derivatives of any of the three are the other two: three ops close the circle for every order.
+// derivatives of any of the three are the other two: three ops close the set for every order.
 
 struct Convolution {
   using Attrs = ConvAttrs;

@@ -73,7 +73,7 @@ Shape replaced(std::string_view op, Ints sizes, const Shape& have, const Shape& 
   return out;
 }
 
-// Linear, so it and its transpose close the circle for every order.
+// Linear, so it and its transpose close the set for every order.
 struct Resample {
   using Attrs = ResampleAttrs;
   static constexpr auto name = "resample";

@@ -79,7 +79,7 @@ class TreeBuilder {
   }
 
   // Registers the children, in the order of the definition. A module may be shared, so the tree is a graph: nothing is
-  // registered if it has a circle, or if a walk that visits each path would be long.
+  // registered if it has a cycle, or if a walk that visits each path would be long.
   bool join() {
     std::vector<const Module*> ready;
     for (const auto& [module, node] : nodes_) {
@@ -95,7 +95,7 @@ class TreeBuilder {
       }
     }
     if (sorted.size() < nodes_.size()) {
-      faults_.add(str_cat(place(on_a_circle()), ": same_as makes a module its own descendant"));
+      faults_.add(str_cat(place(on_a_cycle()), ": same_as makes a module its own descendant"));
       return false;
     }
     for (size_t i = sorted.size(); i-- > 0;) {
@@ -137,7 +137,7 @@ class TreeBuilder {
     return true;
   }
 
-  std::string on_a_circle() const {
+  std::string on_a_cycle() const {
     for (const auto& [path, module] : modules_) {
       if (nodes_.at(module.get()).parents > 0) return path;
     }

@@ -86,7 +86,7 @@ ForwardResult ModelState::forward(const ForwardArgs& args) {
   result.captured = freeze(tape->captured);
   check_answer({&result.outputs, &result.captured}, args.max_answer_bytes);
   check_cancelled();
-  if (is_read) transaction.restore_buffers();
+  if (is_read) transaction.restore_values();
   transaction.commit();
   result.parameter_version = parameter_version_;
   if (args.keep_tape) {

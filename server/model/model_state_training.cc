@@ -77,6 +77,7 @@ StepResult ModelState::apply_gradients(const StepArgs& args, std::optional<doubl
   for (size_t g = 0; g < optimizer.group_count(); ++g) rates.push_back(optimizer.learning_rate(g));
   if (args.learning_rate) optimizer.set_learning_rate(*args.learning_rate);
   const double used = optimizer.learning_rate();
+  transaction.release_parameters();
   try {
     optimizer.step();
   } catch (...) {

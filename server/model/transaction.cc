@@ -6,9 +6,19 @@
 
 namespace tapewire {
 
+namespace {
+
+// Whoever writes to bytes that are shared gets bytes of its own.
+bool is_written(const Tensor& tensor, const Ref<Buffer>& before) {
+  return tensor.storage().share_buffer().get() != before.get();
+}
+
+}  // namespace
+
 ModelState::Transaction::Transaction(ModelState& model) : model_(model), random_(model.generator_.state()) {
   for (const NamedTensor& b : model.buffers_) buffers_.push_back({b.tensor, b.tensor.storage().share_buffer()});
   for (const NamedTensor& p : model.parameters_) {
+    parameters_.push_back({p.tensor, p.tensor.storage().share_buffer()});
     Tensor grad = gradient(p.tensor);
     Ref<Buffer> bytes = grad.defined() ? grad.storage().share_buffer() : nullptr;
     gradients_.push_back({std::move(grad), std::move(bytes)});
@@ -18,22 +28,29 @@ ModelState::Transaction::Transaction(ModelState& model) : model_(model), random_
 ModelState::Transaction::~Transaction() {
   if (committed_) return;
   model_.generator_.set_state(random_);
-  restore_buffers();
+  restore_values();
   restore_gradients();
 }
 
 void ModelState::Transaction::commit(bool parameters_changed) {
   committed_ = true;
-  // Whoever writes to bytes that are shared gets bytes of its own.
-  const bool buffers_changed = std::ranges::any_of(
-      buffers_, [](const Saved& saved) { return saved.tensor.storage().share_buffer().get() != saved.bytes.get(); });
-  if (!parameters_changed && !buffers_changed) return;
+  const auto written = [](const Saved& saved) { return is_written(saved.tensor, saved.bytes); };
+  if (!parameters_changed && std::ranges::none_of(buffers_, written) && std::ranges::none_of(parameters_, written)) {
+    return;
+  }
   ++model_.parameter_version_;
   model_.changed_ = true;
 }
 
-void ModelState::Transaction::restore_buffers() {
-  for (const Saved& saved : buffers_) saved.tensor.storage().replace_buffer(saved.bytes);
+// Those that the call itself wrote have bytes of their own already, and can still be put back.
+void ModelState::Transaction::release_parameters() {
+  std::erase_if(parameters_, [](const Saved& saved) { return !is_written(saved.tensor, saved.bytes); });
+}
+
+void ModelState::Transaction::restore_values() {
+  for (const auto* list : {&parameters_, &buffers_}) {
+    for (const Saved& saved : *list) saved.tensor.storage().replace_buffer(saved.bytes);
+  }
 }
 
 void ModelState::Transaction::restore_gradients() {

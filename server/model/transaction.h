@@ -7,9 +7,9 @@
 
 namespace tapewire {
 
-/// What a call must leave as it found it if it fails: module buffers, gradients, random state. Holds shares of bytes,
-/// so a change copies first. Parameters and optimizer state need no share: an optimizer's step is the last thing that a
-/// call does, and fails before its first write or not at all.
+/// What a call must leave as it found it if it fails: parameters, module buffers, gradients, random state. Holds shares
+/// of bytes, so a change copies first. An optimizer's step is the last thing that a call does, and fails before its
+/// first write or not at all: it lets the shares of the parameters go first, so that it writes in place.
 class ModelState::Transaction {
  public:
   explicit Transaction(ModelState& model);
@@ -22,8 +22,10 @@ class ModelState::Transaction {
   void commit(bool parameters_changed = false);
   /// Puts the gradients back, and nothing else.
   void restore_gradients();
-  /// Puts the buffers back, and nothing else.
-  void restore_buffers();
+  /// Puts parameters and buffers back, and nothing else.
+  void restore_values();
+  /// The parameters are about to be written by what fails before its first write or not at all.
+  void release_parameters();
 
  private:
   struct Saved {
@@ -34,6 +36,7 @@ class ModelState::Transaction {
   ModelState& model_;
   bool committed_ = false;
   Generator::State random_;
+  std::vector<Saved> parameters_;
   std::vector<Saved> buffers_;
   std::vector<Saved> gradients_;  // by parameter; undefined where there was none
 };

@@ -34,11 +34,11 @@ Context make_context(const MethodInfo& method, const grpc::CallbackServerContext
 CallRecord::CallRecord(const Environment& environment, const MethodInfo& method, Context context)
     : environment_(environment), method_(method), context_(std::move(context)) {
   method_.metrics->begin();
-  environment_.gate.enter(context_, method.background, stay_);
+  environment_.gate.enter(context_, method.background, entry_);
 }
 
 absl::Status CallRecord::admission() const {
-  return stay_ ? absl::OkStatus() : draining_status("the server takes no new calls");
+  return entry_ ? absl::OkStatus() : draining_status("the server takes no new calls");
 }
 
 grpc::Status CallRecord::close(absl::Status status) {
@@ -95,8 +95,8 @@ void CallRecord::log(const absl::Status& status, const std::string& rejection, d
 }
 
 void CallRecord::leave() {
-  stay_.leave();
-  context_->cancel()->forget_all();
+  entry_.leave();
+  context_->leave();
 }
 
 }  // namespace tapewire::rpc

@@ -46,7 +46,7 @@ class CallRecord {
   const Environment& environment_;
   const MethodInfo& method_;
   Context context_;
-  CallGate::Stay stay_;
+  CallGate::Entry entry_;
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
 };
 

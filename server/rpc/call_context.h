@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,6 +32,35 @@ class CallContext {
   const std::string& request_id() const { return request_id_; }
   /// Cancelled when the client goes away or cancels, when its deadline passes, and when the server stops.
   const std::shared_ptr<CancelSource>& cancel() const { return cancel_; }
+
+  /// `callback` runs when the server begins to drain, or now when it has. At most one. It must not throw.
+  void on_drain(std::function<void()> callback) TW_EXCLUDES(mutex_) {
+    {
+      MutexLock lock(mutex_);
+      if (!draining_) {
+        on_drain_ = std::move(callback);
+        return;
+      }
+    }
+    callback();
+  }
+  /// The server begins to drain.
+  void drain() TW_EXCLUDES(mutex_) {
+    std::function<void()> callback;
+    {
+      MutexLock lock(mutex_);
+      draining_ = true;
+      callback.swap(on_drain_);
+    }
+    if (callback) callback();
+  }
+  /// The call is over: nobody hears of its cancellation or of a drain any more.
+  void leave() TW_EXCLUDES(mutex_) {
+    cancel_->forget_all();
+    std::function<void()> dropped;  // destroyed outside of the lock
+    MutexLock lock(mutex_);
+    dropped.swap(on_drain_);
+  }
 
   struct Note {
     std::string_view key;
@@ -75,6 +105,8 @@ class CallContext {
   mutable Mutex mutex_;
   std::vector<Note> notes_ TW_GUARDED_BY(mutex_);
   std::string_view event_ TW_GUARDED_BY(mutex_);
+  bool draining_ TW_GUARDED_BY(mutex_) = false;
+  std::function<void()> on_drain_ TW_GUARDED_BY(mutex_);
 };
 
 using Context = std::shared_ptr<CallContext>;

@@ -5,31 +5,36 @@
 
 namespace tapewire::rpc {
 
-void CallGate::Stay::leave() {
+void CallGate::Entry::leave() {
   if (gate_ != nullptr) std::exchange(gate_, nullptr)->leave(*this);
 }
 
-bool CallGate::enter(const Context& call, bool background, Stay& stay) {
+bool CallGate::enter(const Context& call, bool background, Entry& entry) {
   MutexLock lock(mutex_);
   if (draining_) return false;
-  stay.self_ = calls_.insert(calls_.end(), call);
-  stay.background_ = background;
-  stay.gate_ = this;
+  entry.self_ = calls_.insert(calls_.end(), call);
+  entry.background_ = background;
+  entry.gate_ = this;
   if (!background) ++foreground_;
   return true;
 }
 
-void CallGate::leave(const Stay& stay) {
+void CallGate::leave(const Entry& entry) {
   Context last;  // freed outside the lock
   MutexLock lock(mutex_);
-  last = std::move(*stay.self_);
-  calls_.erase(stay.self_);
-  if (!stay.background_ && --foreground_ == 0) left_.notify_all();
+  last = std::move(*entry.self_);
+  calls_.erase(entry.self_);
+  if (!entry.background_ && --foreground_ == 0) left_.notify_all();
 }
 
 void CallGate::drain() {
-  MutexLock lock(mutex_);
-  draining_ = true;
+  std::vector<Context> calls;
+  {
+    MutexLock lock(mutex_);
+    draining_ = true;
+    calls.assign(calls_.begin(), calls_.end());
+  }
+  for (const Context& call : calls) call->drain();
 }
 
 bool CallGate::draining() const {

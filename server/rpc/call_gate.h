@@ -11,14 +11,14 @@ namespace tapewire::rpc {
 /// Lets calls in and knows those that are here, so that the server can stop without breaking them off. Thread-safe.
 class CallGate {
  public:
-  /// A call's stay; ends when destroyed. Empty: the call was not let in.
-  class Stay {
+  /// A call that was let in; it leaves when this is destroyed. Empty: it was not let in.
+  class Entry {
    public:
-    Stay() = default;
-    ~Stay() { leave(); }
-    Stay(const Stay&) = delete;
-    Stay& operator=(const Stay&) = delete;
-    /// Ends it now.
+    Entry() = default;
+    ~Entry() { leave(); }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+    /// Leaves now.
     void leave();
     explicit operator bool() const { return gate_ != nullptr; }
 
@@ -30,7 +30,7 @@ class CallGate {
   };
 
   /// False while draining. A `background` call (one that watches) keeps no drain waiting.
-  bool enter(const Context& call, bool background, Stay& stay) TW_EXCLUDES(mutex_);
+  bool enter(const Context& call, bool background, Entry& entry) TW_EXCLUDES(mutex_);
 
   /// Lets nobody in any more.
   void drain() TW_EXCLUDES(mutex_);
@@ -42,7 +42,7 @@ class CallGate {
   bool cancelling() const TW_EXCLUDES(mutex_);
 
  private:
-  void leave(const Stay& stay) TW_EXCLUDES(mutex_);
+  void leave(const Entry& entry) TW_EXCLUDES(mutex_);
 
   mutable Mutex mutex_;
   CondVar left_;

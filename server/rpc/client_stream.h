@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/model/caught.h"
+#include "server/model/rejection.h"
 #include "server/rpc/answer.h"
 #include "server/rpc/stream_call.h"
 
@@ -52,6 +53,9 @@ class SequenceCall : public StreamCall {
   virtual void create() = 0;
   virtual void hand(Request request) = 0;
   virtual void hand_end() = 0;
+  /// Whether the stream goes on for as long as its client likes: then it ends when the server drains, after the
+  /// message in hand.
+  virtual bool is_open_ended() const { return false; }
 
   // What is handed over has been answered.
   void answered(const absl::Status& status) {
@@ -66,6 +70,16 @@ class SequenceCall : public StreamCall {
 
   void started() override {
     guarded([this] { create(); });
+    if (is_open_ended()) {
+      context()->on_drain([weak = weak_from_this()] {
+        const std::shared_ptr<StreamCall> self = weak.lock();
+        if (!self) return;
+        self->post([call = static_cast<SequenceCall*>(self.get())] {
+          call->draining_ = true;
+          call->advance();
+        });
+      });
+    }
     advance();
   }
   void half_closed() override { advance(); }
@@ -86,6 +100,7 @@ class SequenceCall : public StreamCall {
   void advance() {
     if (busy_ || ending()) return;
     if (absl::Status status = context()->cancel()->status(); !status.ok()) return end(std::move(status));
+    if (draining_) return end(draining_status("the stream ends after the message in hand; what came behind is not applied"));
     if (next_ != nullptr) {
       if (!next_fault_.ok()) return end(next_fault_);
       if (queued() >= kMaxQueued) return;
@@ -111,6 +126,7 @@ class SequenceCall : public StreamCall {
   }
 
   bool busy_ = false;  // the handler owes an answer
+  bool draining_ = false;
   std::unique_ptr<Request> next_;
   absl::Status next_fault_;
 };
@@ -156,6 +172,7 @@ class BidiCall final : public SequenceCall<Request> {
       : SequenceCall<Request>(environment, method, call), factory_(std::move(factory)) {}
 
  private:
+  bool is_open_ended() const override { return true; }
   std::shared_ptr<BidiCall> self() { return std::static_pointer_cast<BidiCall>(this->shared_from_this()); }
   void create() override { handler_ = factory_(this->context()); }
   void hand(Request request) override {

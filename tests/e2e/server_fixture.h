@@ -52,13 +52,11 @@ class ServerTest : public testing::Test {
   const Limits limits_;
   Metrics metrics_{BuildInfo{}};
   Logger logger_{LogFormat::kText, LogLevel::kError};
-  ComputePool pool_{{.permits = 2, .max_queue = 64, .observer = {}}};
-  HookHub hooks_{64};
+  ComputePool pool_{{.permits = 2}};
   ModelRegistry models_{{.model = {.definition = {.max_tensor_bytes = limits_.tensor_bytes}}}, pool_, metrics_};
   rpc::CallGate gate_;
   const rpc::Environment environment_{metrics_, logger_, gate_, {.max_message_bytes = limits_.message_bytes}};
   const rpc::Backend backend_{.models = models_,
-                              .hooks = hooks_,
                               .tensors = {.max_tensor_bytes = limits_.tensor_bytes},
                               .max_answer_bytes = limits_.message_bytes,
                               .facts = {}};

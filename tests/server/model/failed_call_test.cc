@@ -447,6 +447,73 @@ TEST_F(FailedCallTest, DuplicatesOfACreateInFlightJoinIt) {
   for (size_t i = 1; i < made.size(); ++i) EXPECT_EQ(made[i].get(), first);
 }
 
+// Adds 1 to its parameter and to its buffer at each call, then sums up what it was given with both.
+const char* const kCounting = R"pb(
+  modules {
+    path: ""
+    type: "Graph"
+    forward {
+      inputs { name: "x" }
+      calls {
+        op: "add_"
+        args { ref: "w" }
+        args { literal { double_value: 1 } }
+        results: "w1"
+      }
+      calls {
+        op: "add_"
+        args { ref: "b" }
+        args { literal { double_value: 1 } }
+        results: "b1"
+      }
+      calls {
+        op: "add"
+        args { ref: "x" }
+        args { ref: "b1" }
+        results: "y"
+      }
+      outputs: "y"
+    }
+    parameters { name: "w" shape: 1 frozen: true }
+    buffers { name: "b" shape: 1 }
+  }
+)pb";
+
+TEST_F(FailedCallTest, AFailedCallTakesBackWhatItWroteToParametersAndBuffers) {
+  const auto model = create(kCounting);
+  const auto values = [&] {
+    return in_turn(model, [](ModelState& m) {
+             return std::pair(m.require_parameter("w", "").item<float>(), m.buffers()[0].tensor.item<float>());
+           }).value();
+  };
+  const ForwardArgs good{.inputs = {{"x", ramp({1})}}, .training = true};
+  ForwardArgs bad = good;
+  bad.inputs[0].tensor = Tensor::zeros({1}, DType::kFloat32);
+  bad.max_answer_bytes = 1;
+  EXPECT_FALSE(in_turn(model, [&](ModelState& m) { return m.forward(bad); }).ok());
+  EXPECT_EQ(values(), std::pair(0.0F, 0.0F));
+  EXPECT_EQ(in_turn(model, [&](ModelState& m) { return m.forward(good); }).value().parameter_version, 1);
+  EXPECT_EQ(values(), std::pair(1.0F, 1.0F));
+}
+
+TEST_F(FailedCallTest, AReadChangesNothingWhateverItAsksFor) {
+  const auto model = create(kCounting);
+  const auto written = [&] {
+    return in_turn(model, [](ModelState& m) { return m.buffers()[0].tensor.item<float>(); }).value();
+  };
+  const ForwardArgs plain{.inputs = {{"x", ramp({1})}}, .training = false};
+  ForwardArgs capturing = plain;
+  capturing.capture = {""};
+  for (const ForwardArgs& args : {plain, capturing}) {
+    EXPECT_TRUE(model->reads_snapshot(args));
+    EXPECT_TRUE(read(model, snapshot_of(model), args).ok());
+    EXPECT_EQ(written(), 0);
+    // With hooks on the model the same call takes a turn.
+    EXPECT_EQ(in_turn(model, [&](ModelState& m) { return m.forward(args); }).value().parameter_version, 0);
+    EXPECT_EQ(written(), 0);
+  }
+}
+
 TEST_F(FailedCallTest, ADeleteWaitsForTheCallThatRuns) {
   const auto model = create(kSimpleNet);
   std::promise<void> begun, go, ended;

@@ -1,4 +1,5 @@
 #include "server/rpc/request_id.h"
+#include "server/model/rejection.h"
 #include "tests/server/rpc/rpc_fixture.h"
 
 namespace tapewire::rpc {
@@ -67,7 +68,7 @@ TEST_F(CallLogTest, TheRequestsIdIsToldToTheClientAndInTheLog) {
   const std::string made = call_as("");
   EXPECT_THAT(made, MatchesRegex("[0-9a-f]{16}"));
   EXPECT_THAT(log_.str(), HasSubstr(" request_id=" + made + " "));
-  answer_ = absl::ResourceExhaustedError("too much, --max_queue");
+  answer_ = limit_status("max_queue", "too much, --max_queue");
   const std::string failed = call_as("not sane");
   EXPECT_THAT(failed, MatchesRegex("[0-9a-f]{16}"));
   EXPECT_THAT(log_.str(), HasSubstr(" request_id=" + failed + " "));
@@ -104,7 +105,7 @@ TEST_F(CallLogTest, WhatAHandlerAnnouncesIsLoggedWithItsNotesIfTheCallSucceeds) 
 TEST_F(CallLogTest, ARejectionSaysItsReason) {
   bind();
   start();
-  answer_ = absl::ResourceExhaustedError("the queue is full, see --max_queue" + std::string(2000, '.'));
+  answer_ = limit_status("max_queue", "the queue is full, see --max_queue" + std::string(2000, '.'));
   call_as("");
   EXPECT_THAT(log_.str(), HasSubstr(" info call rejected "));
   EXPECT_THAT(log_.str(), AllOf(HasSubstr(" reason=max_queue model=net message=\"the queue is full"),
@@ -115,7 +116,7 @@ TEST_F(CallLogTest, ARejectionSaysItsReason) {
 TEST_F(CallLogTest, RejectionsDoNotFillTheLog) {
   bind();
   start();
-  answer_ = absl::ResourceExhaustedError("the queue is full, see --max_queue");
+  answer_ = limit_status("max_queue", "the queue is full, see --max_queue");
   const int calls = 4 * Logger::kBurst;
   for (int i = 0; i < calls; ++i) call_as("");
   EXPECT_GE(lines("call rejected"), size_t{Logger::kBurst});
