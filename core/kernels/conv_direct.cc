@@ -278,9 +278,9 @@ void weight_part(const ConvShape& s, const Plane& x, const Plane& grad, int64_t 
   for (int64_t o = 0; o < s.out_channels; o += kOut) {
     for (int64_t c = 0; c < s.in_channels; ++c) {
       for (int64_t kh = 0; kh < s.kernel[1]; ++kh) {
+        count_work(images * s.out[1] * across * kOut * kWidth);
         Vec acc[kOut][kWidth] = {};
         for (int64_t n = 0; n < images; ++n) {
-          count_work(s.out[1] * across * kOut * kWidth);
           const T* image = x.channel(n * s.in_channels + c) + kh * x.pitch;
           const T* g[kOut];
           for (int i = 0; i < kOut; ++i) {

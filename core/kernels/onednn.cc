@@ -283,9 +283,9 @@ void run_part(const Plan& plan, Pass pass, const float* x, const float* w, const
 
 // Multiplications that make a task worth a thread.
 constexpr int64_t kTaskProducts = 8 << 20;
-// The most that a primitive does before the cancel token is checked again: ten milliseconds or so. What would need more
-// even in its smallest pieces is left to our own kernels beyond the second limit.
-constexpr int64_t kPieceProducts = 256 << 20;
+// The most that a primitive does before the cancel token is checked again: some twenty milliseconds. What would need
+// more even in its smallest pieces is left to our own kernels beyond the second limit.
+constexpr int64_t kPieceProducts = 512 << 20;
 constexpr int64_t kMostProducts = 1 << 30;
 
 int64_t quotient_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -459,7 +459,8 @@ bool suits(const ConvShape& s) {
   constexpr int64_t kMostElements = 64 << 20;
   for (size_t d = 0; d < 3; ++d) {
     const int64_t reach = s.dilation[d] * (s.kernel[d] - 1) + 1;
-    if (s.kernel[d] > kMost || s.stride[d] > kMost || s.dilation[d] > kMost || s.padding[d] >= reach) return false;
+    if (s.kernel[d] > kMost || s.stride[d] > kMost || s.dilation[d] > kMost) return false;
+    if (s.padding[d] > kMost || s.padding[d] >= reach) return false;
     if ((s.in[d] + 2 * s.padding[d] - reach) / s.stride[d] + 1 != s.out[d]) return false;
   }
   return s.in_channels * s.in_plane() <= kMostElements && s.out_channels * s.out_plane() <= kMostElements &&

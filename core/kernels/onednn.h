@@ -8,8 +8,8 @@
 namespace tapewire::kernels::onednn {
 
 /// Whether the library is given convolutions of such a shape: those that networks have. Beyond them (padding that whole
-/// windows fall into, kernels, strides or dilations of many dozens, images of 256 MiB) it is slow at best, and
-/// version 2.6 was seen to read past its scratch memory.
+/// windows fall into; kernels, paddings, strides or dilations above 64; images of 256 MiB) it is slow at best, and
+/// version 2.6 was seen to read past its memory in the weights' gradient for a padding of 1,000.
 bool suits(const ConvShape& s);
 
 // Each is false, with nothing computed, when suits() is, when oneDNN has no fast implementation for the shape, or when

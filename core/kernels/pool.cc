@@ -42,6 +42,10 @@ struct PoolShape {
   }
   int64_t in_plane() const { return in[0] * in[1] * in[2]; }
   int64_t out_plane() const { return out[0] * out[1] * out[2]; }
+  // Of a window, as far as they can lie in the image.
+  int64_t kernel_elements() const {
+    return std::min(kernel[0], in[0]) * std::min(kernel[1], in[1]) * std::min(kernel[2], in[2]);
+  }
 };
 
 PoolShape shape_of(const Tensor& x, const PoolParams& params, const Tensor& out) {
@@ -133,17 +137,21 @@ void with_stride(int64_t stride, const F& f) {
   f(stride);
 }
 
+// Windows of more elements are counted row by row, others with the row of outputs that they belong to.
+constexpr int64_t kLongWindow = 4096;
+
 template <class T>
 void max_window(const PoolShape& s, const T* x, int64_t od, int64_t oh, int64_t ow, T* out, int64_t* index) {
   const Reach depth = reach(s, 0, od);
   const Reach height = reach(s, 1, oh);
   const Reach width = reach(s, 2, ow);
+  const bool long_windows = s.kernel_elements() > kLongWindow;
   T best = std::is_floating_point_v<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
   int64_t where = (depth.begin * s.in[1] + height.begin) * s.in[2] + width.begin;
   for (int64_t d = depth.begin; d < depth.end; d += s.dilation[0]) {
     for (int64_t h = height.begin; h < height.end; h += s.dilation[1]) {
       const int64_t row = (d * s.in[1] + h) * s.in[2];
-      count_work(4 + (width.end - width.begin) / s.dilation[2]);
+      if (long_windows) count_work(4 + (width.end - width.begin) / s.dilation[2]);
       for (int64_t w = width.begin; w < width.end; w += s.dilation[2]) {
         const T value = x[row + w];
         if (value > best || value != value) {
@@ -180,12 +188,13 @@ void max_windows(const PoolShape& s, const T* x, const Reach& depth, const Reach
   I steps;
   for (int64_t l = 0; l < kLanes; ++l) steps[l] = static_cast<Lane>(l * kStride);
   const int64_t column = ow * kStride - s.padding[2];
+  const bool long_windows = s.kernel_elements() > kLongWindow;
   V best = simd::splat(-std::numeric_limits<T>::infinity());
   I where = steps + static_cast<Lane>((depth.begin * s.in[1] + height.begin) * s.in[2] + column);
   for (int64_t d = depth.begin; d < depth.end; d += s.dilation[0]) {
     for (int64_t h = height.begin; h < height.end; h += s.dilation[1]) {
       int64_t at = (d * s.in[1] + h) * s.in[2] + column;
-      count_work(s.kernel[2]);
+      if (long_windows) count_work(s.kernel[2]);
       for (int64_t k = 0; k < s.kernel[2]; ++k, at += s.dilation[2]) {
         const V value = load_spread<kStride>(x + at);
         const I take = (value > best) | (value != value);
@@ -223,6 +232,7 @@ void max_plane(const PoolShape& s, const T* x, T* out, int64_t* index) {
   }
   for (int64_t od = 0; od < s.out[0]; ++od) {
     for (int64_t oh = 0; oh < s.out[1]; ++oh, out += s.out[2], index += s.out[2]) {
+      count_work(s.out[2] * std::min(s.kernel_elements(), kLongWindow));
       bool vectors = false;
       if constexpr (std::is_floating_point_v<T>) {
         if (s.in_plane() <= std::numeric_limits<int32_t>::max()) {

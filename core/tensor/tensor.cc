@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "core/base/cancel.h"
 
 namespace tapewire {
 namespace {
@@ -38,13 +39,20 @@ Tensor Tensor::over(Ref<Buffer> buffer, Ints sizes, DType dtype) {
 
 Tensor Tensor::zeros(Ints sizes, DType dtype) {
   Tensor out = empty(sizes, dtype);
-  if (out.numel() > 0) std::memset(out.mutable_raw_data(), 0, out.nbytes());
+  if (out.numel() == 0) return out;
+  auto* to = static_cast<std::byte*>(out.mutable_raw_data());
+  in_pieces(static_cast<int64_t>(out.nbytes()),
+            [to](int64_t begin, int64_t end) { std::memset(to + begin, 0, static_cast<size_t>(end - begin)); });
   return out;
 }
 
 Tensor Tensor::full(Ints sizes, Scalar value, DType dtype) {
   Tensor out = empty(sizes, dtype);
-  dispatch_all(dtype, [&]<class T>(TypeTag<T>) { std::fill_n(out.mutable_data<T>(), out.numel(), value.to<T>()); });
+  dispatch_all(dtype, [&]<class T>(TypeTag<T>) {
+    T* to = out.mutable_data<T>();
+    const T number = value.to<T>();
+    in_pieces(out.numel(), [&](int64_t begin, int64_t end) { std::fill(to + begin, to + end, number); });
+  });
   return out;
 }
 

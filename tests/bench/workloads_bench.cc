@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "core/autograd/engine.h"
+#include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/base/random.h"
 #include "core/kernels/random.h"
@@ -42,6 +43,16 @@ void op_overhead(benchmark::State& state) {
   }
 }
 BENCHMARK(op_overhead);
+
+// add of two vectors, with a deadline to look at.
+void add_under_a_deadline(benchmark::State& state) {
+  const Tensor a = normal({state.range(0)});
+  const Tensor b = normal({state.range(0)});
+  const CancelToken token(CancelToken::Clock::now() + std::chrono::hours(1));
+  const CancelScope scope(&token);
+  for (auto _ : state) benchmark::DoNotOptimize(add(a, b));
+}
+BENCHMARK(add_under_a_deadline)->Arg(4)->Arg(1 << 20);
 
 template <class Forward>
 void train(benchmark::State& state, std::vector<NamedTensor> parameters, const Forward& loss_of) {

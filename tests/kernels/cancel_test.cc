@@ -33,7 +33,7 @@ void stop_everywhere(const char* what, int64_t step, const std::function<void()>
 }
 
 // The smallest step is one of Eigen's assertions.
-constexpr int64_t kAssertion = detail::kWorkBetweenChecks / 256;
+constexpr int64_t kAssertion = detail::kWorkBetweenChecks / 32;
 
 TEST(Cancel, DecompositionsCanBeStoppedAnywhere) {
   for (const int64_t n : {7, 40}) {

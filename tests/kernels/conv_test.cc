@@ -150,6 +150,7 @@ TEST(OneDnn, IsGivenTheShapesThatNetworksHave) {
   // Windows that see nothing but padding.
   EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.padding[2] = 3; })));
   EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.padding[1] = 65'536; })));
+  EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.in[2] = 200, s.dilation[2] = 60, s.padding[2] = 100; })));
   EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.stride[1] = 100; })));
   EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.in[2] = 1000, s.dilation[2] = 100; })));
   EXPECT_FALSE(onednn::suits(with([](ConvShape& s) { s.in[2] = 1000, s.kernel[2] = 100; })));
