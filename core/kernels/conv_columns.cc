@@ -127,6 +127,11 @@ void add_columns(const ConvShape& s, const T* columns, const Tile& tile, T* x) {
 }
 
 template <class T>
+void fill_zeros(T* to, int64_t n) {
+  in_pieces(n, [to](int64_t begin, int64_t end) { std::fill(to + begin, to + end, T{0}); });
+}
+
+template <class T>
 T* room(Tensor& holder, int64_t count) {
   holder = Tensor::empty({count}, dtype_for<T>());
   return holder.mutable_data<T>();
@@ -190,7 +195,7 @@ void backward_input(const ConvShape& s, const T* grad, const T* w, T* grad_x) {
       T* image = grad_x + (n * s.in_channels + group * s.group_in()) * s.in_plane();
       const T* from = grad + (n * s.out_channels + group * s.group_out()) * s.out_plane();
       const MatrixView<T> filters{w + group * s.group_out() * filter, s.group_out(), filter, filter, 1};
-      std::fill_n(image, s.group_in() * s.in_plane(), T{0});
+      fill_zeros(image, s.group_in() * s.in_plane());
       for (int64_t i = 0; i < tiling.count(); ++i) {
         const Tile tile = tiling[i];
         const int64_t width = tile.outputs();
@@ -218,7 +223,7 @@ void backward_weight(const ConvShape& s, const T* grad, const T* x, T* grad_w) {
     Tensor holder;
     T* columns = plain ? nullptr : room<T>(holder, filter * tiling.most_outputs());
     T* sum = sums + begin / grain * s.weight_count();
-    std::fill_n(sum, s.weight_count(), T{0});
+    fill_zeros(sum, s.weight_count());
     for (int64_t n = begin; n < end; ++n) {
       for (int64_t group = 0; group < s.groups; ++group) {
         const T* image = x + (n * s.in_channels + group * s.group_in()) * s.in_plane();

@@ -334,7 +334,9 @@ void max_pool_backward(const Tensor& grad, const Tensor& indices, const Tensor& 
     const T* from = plain_grad.data<T>();
     const int64_t* index = plain_indices.data<int64_t>();
     parallel_for(planes.count, plane_grain(planes.full + planes.pooled), [&](int64_t begin, int64_t end) {
-      std::fill(to + begin * planes.full, to + end * planes.full, T{0});
+      in_pieces((end - begin) * planes.full, [zeros = to + begin * planes.full](int64_t first, int64_t last) {
+        std::fill(zeros + first, zeros + last, T{0});
+      });
       for (int64_t p = begin; p < end; ++p) {
         in_pieces(planes.pooled, [&](int64_t first, int64_t last) {
           for (int64_t i = p * planes.pooled + first; i < p * planes.pooled + last; ++i) {
@@ -421,7 +423,7 @@ void avg_pool_backward(const Tensor& grad, const PoolParams& params, bool count_
       std::vector<T> shares(static_cast<size_t>(s.out[2]));
       for (int64_t p = begin; p < end; ++p) {
         T* to = data + p * s.in_plane();
-        std::fill_n(to, s.in_plane(), T{0});
+        in_pieces(s.in_plane(), [to](int64_t first, int64_t last) { std::fill(to + first, to + last, T{0}); });
         const T* row = from + p * s.out_plane();
         for (int64_t r = 0; r < s.out[0] * s.out[1]; ++r, row += s.out[2]) {
           const int64_t od = r / s.out[1];

@@ -230,6 +230,11 @@ struct Columns {
   }
 };
 
+template <class T>
+void fill_zeros(T* to, int64_t n) {
+  in_pieces(n, [to](int64_t begin, int64_t end) { std::fill(to + begin, to + end, T{0}); });
+}
+
 // One plane: each original row that counts is resampled along itself into `rows`, then output rows are sums of these.
 template <class T>
 void blend(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T* to) {
@@ -247,7 +252,7 @@ void blend(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T* 
       for (int64_t i = 0; i < width.out; ++i) row[i] += weight[i] * source[index[i]];
     }
   }
-  std::fill_n(to, g.out_plane(), T{0});
+  fill_zeros(to, g.out_plane());
   for_each_row_pair(g, [&](int64_t out, int64_t in, double row_weight) {
     count_work(width.out);
     const T factor = static_cast<T>(row_weight);
@@ -262,7 +267,7 @@ void blend(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T* 
 template <class T>
 void spread(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T* to) {
   const ResampleDim& width = g.dims[2];
-  std::fill_n(rows, static_cast<int64_t>(columns.used.size()) * width.out, T{0});
+  fill_zeros(rows, static_cast<int64_t>(columns.used.size()) * width.out);
   for_each_row_pair(g, [&](int64_t out, int64_t in, double row_weight) {
     count_work(width.out);
     const T factor = static_cast<T>(row_weight);
@@ -271,7 +276,7 @@ void spread(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T*
     TW_INDEPENDENT
     for (int64_t i = 0; i < width.out; ++i) row[i] += factor * grad[i];
   });
-  std::fill_n(to, g.in_plane(), T{0});
+  fill_zeros(to, g.in_plane());
   for (size_t r = 0; r < columns.used.size(); ++r) {
     if (!columns.used[r]) continue;
     const T* row = rows + static_cast<int64_t>(r) * width.out;

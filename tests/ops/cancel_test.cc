@@ -87,7 +87,9 @@ const Heavy kHeavy[] = {
     {"a product of integers", "matmul", [] { return Args{integers({1500, 1500}), integers({1500, 1500})}; }},
     {"a batch of products", "bmm", [] { return Args{floats({64, 1024, 1024}), floats({64, 1024, 1024})}; }},
     {"an outer product added up", "einsum",
-     [] { return Args{Value("ij,jk,kl->il"), floats({2500, 2500}), floats({2500, 2500}), floats({2500, 2500})}; }},
+     [] {
+       return Args{Value("ij,jk,kl->il"), Tuple{floats({2500, 2500}), floats({2500, 2500}), floats({2500, 2500})}};
+     }},
     {"linear", "linear", [] { return Args{floats({8192, 2048}), floats({8192, 2048}), floats({8192})}; }},
     {"conv1d", "conv1d", [] { return Args{floats({64, 64, 65536}), floats({64, 64, 9})}; }},
     {"conv1d with a long kernel", "conv1d", [] { return Args{floats({1, 16, 200'000}), floats({16, 16, 50'000})}; }},
