@@ -48,6 +48,14 @@ CLI::Validator whole(int64_t least, int64_t most) {
                   });
 }
 
+CLI::Validator whole_unsigned() {
+  constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
+  return check_of(absl::StrCat("a whole number from 0 to ", kMost), "NONNEGATIVE", [](const std::string& text) {
+    uint64_t value = 0;
+    return absl::SimpleAtoi(text, &value);
+  });
+}
+
 absl::Status check_server(const std::string& text) {
   const auto wrong = [&text](const char* why) {
     return absl::InvalidArgumentError(absl::StrCat("expects HOST:PORT or unix:PATH, got '", text, "': ", why));

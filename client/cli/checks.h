@@ -16,6 +16,8 @@ CLI::Validator above_zero_up_to(int64_t most);
 CLI::Validator finite();
 /// "--epochs: expects a whole number from 1 to 2147483647, got 1e3".
 CLI::Validator whole(int64_t least, int64_t most);
+/// Any number of 64 bits without a sign.
+CLI::Validator whole_unsigned();
 /// Whole numbers from 1 (from 0) to the largest that `value`, which takes the option, can hold.
 template <class T>
 CLI::Validator count_for(const T& /*value*/) {

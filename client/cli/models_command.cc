@@ -1,8 +1,11 @@
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/checks.h"
 #include "client/cli/exit.h"
 #include "client/cli/format.h"
 #include "client/cli/session.h"
@@ -117,7 +120,9 @@ void add_models_command(CLI::App& app, Session& session) {
   const auto args = std::make_shared<CreateArgs>();
   creating.add_option("NAME", args->name, "Name of the model: [a-z0-9][a-z0-9_.-]*")->required();
   creating.add_option("-f,--file", args->file, "Definition: protobuf text (.txtpb) or JSON of a ModelSpec")->required();
-  creating.add_option("--seed", args->seed, "Of the parameters' and the model's random numbers")->capture_default_str();
+  creating.add_option("--seed", args->seed, "Of the parameters' and the model's random numbers")
+      ->check(whole(std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()).name("NUMBER"))
+      ->capture_default_str();
   creating.add_flag("--validate-only", args->validate_only, "Check the definition, build nothing");
   creating.callback([&session, args] { session.command = [&session, args] { create(session, *args); }; });
 

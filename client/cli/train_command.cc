@@ -50,7 +50,9 @@ void add_train_command(CLI::App& app, Session& session) {
       ->check(CLI::IsMember({"definition", "linear"}))
       ->capture_default_str();
   command.add_option("--clip-norm", args->clip_norm, "Clip the gradient to this norm")->check(above_zero());
-  command.add_option("--seed", args->seed, "Of the order of the samples")->capture_default_str();
+  command.add_option("--seed", args->seed, "Of the order of the samples")
+      ->check(whole_unsigned())
+      ->capture_default_str();
   command.add_option("--in-flight", args->in_flight, "Steps sent ahead of their answers")
       ->check(whole(1, 64))
       ->capture_default_str();
