@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "tapewire/v1/call.pb.h"
+#include "tapewire/v1/hook_service.pb.h"
 #include "tapewire/v1/model_service.pb.h"
 #include "tapewire/v1/tensor.pb.h"
 
