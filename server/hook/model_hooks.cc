@@ -52,8 +52,11 @@ std::vector<ObservedTensor> observe(const std::vector<std::pair<std::string, Ten
 
 using SteadyTime = Lease::Clock::time_point;
 
+// In whole milliseconds: the clocks are not read at the same moment.
 std::chrono::system_clock::time_point shown(SteadyTime time, SteadyTime now) {
-  return std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(time - now);
+  using std::chrono::milliseconds;
+  return std::chrono::round<milliseconds>(std::chrono::system_clock::now() +
+                                          std::chrono::duration_cast<std::chrono::system_clock::duration>(time - now));
 }
 
 // The indices of the names that the target matches. Throws when there is none.

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "tapewire/v1/autograd_service.pb.h"
 #include "tapewire/v1/call.pb.h"
+#include "tapewire/v1/hook_service.pb.h"
 #include "tapewire/v1/model_service.pb.h"
 #include "tapewire/v1/tensor.pb.h"
 

@@ -242,7 +242,6 @@ TEST_F(ModelHooksTest, AnEventThatIsTooLargeComesWithoutDataAndSaysWhy) {
   const auto hooks = model->hooks_handle();
   add(model, {.target = "fc1", .observe = {.stats = true, .tensor = true, .max_tensor_bytes = 1 << 20}});
   const auto large = hooks->watch({});
-  const auto small = hooks->watch({.max_event_bytes = 1200});  // enough for all but the 160 bytes of the input
   const auto none = hooks->watch({.max_event_bytes = 100});
   step(model);
   const auto whole = large->pop();
@@ -250,8 +249,6 @@ TEST_F(ModelHooksTest, AnEventThatIsTooLargeComesWithoutDataAndSaysWhy) {
   EXPECT_EQ(whole->event->tensors[0].tensor.nbytes(), 160u);
   EXPECT_EQ(whole->event->tensors[0].omitted, DataOmitted::kNo);
   const int64_t bytes = wire_bound(whole->event->hook_id, "fc1", whole->event->tensors);
-  ASSERT_LE(bytes, 1200);
-  hooks->unwatch(small);
   const auto tight = hooks->watch({.max_event_bytes = bytes});
   step(model);
   const auto bare = tight->pop();

@@ -20,65 +20,69 @@ using testing::IsEmpty;
 
 constexpr auto kPatience = std::chrono::seconds(10);
 
-// What came through a watcher's sink.
+// What came through a watcher's sink, which may outlive it.
 class Seen {
  public:
   Watcher::Sink sink() {
     return {.send =
-                [this](const Watcher::Next& next) {
-                  std::unique_lock lock(mutex_);
-                  sequences_.push_back(next.sequence);
-                  drops_ = next.drops.total();
-                  thread_ = std::this_thread::get_id();
-                  changed_.notify_all();
-                  changed_.wait_for(lock, kPatience, [this] { return !blocked_; });
+                [state = state_](const Watcher::Next& next) {
+                  std::unique_lock lock(state->mutex);
+                  state->sequences.push_back(next.sequence);
+                  state->drops = next.drops.total();
+                  state->thread = std::this_thread::get_id();
+                  state->changed.notify_all();
+                  state->changed.wait_for(lock, kPatience, [&] { return !state->blocked; });
                 },
             .finish =
-                [this](const absl::Status& status) {
-                  const std::lock_guard lock(mutex_);
-                  end_ = status;
-                  changed_.notify_all();
+                [state = state_](const absl::Status& status) {
+                  const std::lock_guard lock(state->mutex);
+                  state->end = status;
+                  state->changed.notify_all();
                 }};
   }
   bool wait_for(size_t events) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, kPatience, [&] { return sequences_.size() >= events; });
+    std::unique_lock lock(state_->mutex);
+    return state_->changed.wait_for(lock, kPatience, [&] { return state_->sequences.size() >= events; });
   }
   bool wait_for_end() {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, kPatience, [&] { return end_.has_value(); });
+    std::unique_lock lock(state_->mutex);
+    return state_->changed.wait_for(lock, kPatience, [&] { return state_->end.has_value(); });
   }
   // While blocked, send() does not return.
   void block(bool blocked) {
-    const std::lock_guard lock(mutex_);
-    blocked_ = blocked;
-    changed_.notify_all();
+    const std::lock_guard lock(state_->mutex);
+    state_->blocked = blocked;
+    state_->changed.notify_all();
   }
   std::vector<int64_t> sequences() {
-    const std::lock_guard lock(mutex_);
-    return sequences_;
+    const std::lock_guard lock(state_->mutex);
+    return state_->sequences;
   }
   int64_t drops() {
-    const std::lock_guard lock(mutex_);
-    return drops_;
+    const std::lock_guard lock(state_->mutex);
+    return state_->drops;
   }
   std::optional<absl::Status> end() {
-    const std::lock_guard lock(mutex_);
-    return end_;
+    const std::lock_guard lock(state_->mutex);
+    return state_->end;
   }
   std::thread::id thread() {
-    const std::lock_guard lock(mutex_);
-    return thread_;
+    const std::lock_guard lock(state_->mutex);
+    return state_->thread;
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<int64_t> sequences_;
-  int64_t drops_ = 0;
-  std::optional<absl::Status> end_;
-  std::thread::id thread_;
-  bool blocked_ = false;
+  struct State {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<int64_t> sequences;
+    int64_t drops = 0;
+    std::optional<absl::Status> end;
+    std::thread::id thread;
+    bool blocked = false;
+  };
+
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 class WatcherTest : public testing::Test {
