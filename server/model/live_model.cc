@@ -26,15 +26,15 @@ std::string numbered(std::string_view base, size_t i) { return i == 0 ? std::str
 
 }  // namespace
 
-LiveModel::LiveModel(std::string name, v1::ModelSpec spec, uint64_t seed, const ModelSettings& settings,
+LiveModel::LiveModel(std::string name, const v1::ModelSpec& spec, uint64_t seed, const ModelSettings& settings,
                      ComputePool& pool, std::shared_ptr<ModelMetrics> metrics, ChangeId created_by)
     : name_(std::move(name)),
-      spec_(std::move(spec)),
+      spec_(spec),
       created_by_(std::move(created_by)),
       settings_(settings),
       pool_(pool),
       metrics_(std::move(metrics)),
-      threads_(threads_of(spec_, settings, pool)),
+      threads_(threads_of(spec, settings, pool)),
       strand_(pool, {.name = str_cat("model '", name_, "'"),
                      .max_queue = settings.max_queue,
                      .observer = {.waited = [m = metrics_](double seconds) { m->observe_queue_wait(seconds); },
@@ -43,7 +43,8 @@ LiveModel::LiveModel(std::string name, v1::ModelSpec spec, uint64_t seed, const 
       generator_(seed) {
   once_.note(created_by_, "CreateModel", std::nullopt);
   GeneratorScope random(generator_);
-  parts_ = build_model(spec_, settings_.definition);
+  parts_ = build_model(spec, settings_.definition);
+  spec_.built();
   modules_ = parts_.root->named_modules();
   parameters_ = parts_.root->named_parameters();
   buffers_ = parts_.root->named_buffers();
@@ -245,7 +246,7 @@ Args LiveModel::arguments(const std::vector<NamedTensor>& inputs, const std::vec
       place = static_cast<size_t>(std::ranges::find(known, name) - known.begin());
       if (place == known.size()) fail(where, ": the model has no input ", quoted(name), did_you_mean(name, known));
     } else if (graph != nullptr) {
-      const auto& ports = graph->definition().inputs;
+      const auto& ports = graph->inputs();
       place = static_cast<size_t>(std::ranges::find(ports, name, &GraphInputDef::name) - ports.begin());
       if (place == ports.size()) {
         place = 0;
@@ -287,8 +288,7 @@ Args LiveModel::arguments(const std::vector<NamedTensor>& inputs, const std::vec
   }
   if (!grads.empty()) fail("inputs_require_grad: ", quoted(grads[0]), " names no input of this call");
   for (size_t i = 0; i < given.size(); ++i) {
-    const bool optional =
-        graph != nullptr && i < graph->definition().inputs.size() && graph->definition().inputs[i].optional;
+    const bool optional = graph != nullptr && i < graph->inputs().size() && graph->inputs()[i].optional;
     if (!given[i] && !optional)
       fail("inputs: ", quoted(i < known.size() ? std::string(known[i]) : numbered("input", i)), " is missing");
   }

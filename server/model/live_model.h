@@ -15,6 +15,7 @@
 #include "server/model/calls.h"
 #include "server/model/once.h"
 #include "server/model/snapshot.h"
+#include "server/model/stored_spec.h"
 #include "server/model/strand.h"
 #include "server/model/tape.h"
 #include "server/observe/model_metrics.h"
@@ -49,12 +50,12 @@ Tensor frozen(const Tensor& x);
 class LiveModel : public std::enable_shared_from_this<LiveModel> {
  public:
   /// Builds the model from its definition with weights drawn from `seed`. Throws as build_model.
-  LiveModel(std::string name, v1::ModelSpec spec, uint64_t seed, const ModelSettings& settings, ComputePool& pool,
-            std::shared_ptr<ModelMetrics> metrics, ChangeId created_by = {});
+  LiveModel(std::string name, const v1::ModelSpec& spec, uint64_t seed, const ModelSettings& settings,
+            ComputePool& pool, std::shared_ptr<ModelMetrics> metrics, ChangeId created_by = {});
   ~LiveModel();
 
   const std::string& name() const { return name_; }
-  const v1::ModelSpec& spec() const { return spec_; }
+  v1::ModelSpec spec() const { return spec_.load(); }
   /// The numbered call that made it, if it was numbered.
   const ChangeId& created_by() const { return created_by_; }
   ModelInfo info() const TW_EXCLUDES(info_mutex_);
@@ -88,7 +89,7 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
           // A model that draws in eval mode reads in its turn; an evaluation of it has a stream of its own.
           Generator generator(0);
           GeneratorScope random(generator);
-          ReaderLease reader(self->readers_, *committed, self->spec_, self->settings_.definition);
+          ReaderLease reader(self->readers_, *committed, self->spec(), self->settings_.definition);
           return work(*self, reader.root());
         },
         std::move(done));
@@ -199,7 +200,7 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   void check_version(const std::optional<int64_t>& expected) const;
 
   const std::string name_;
-  const v1::ModelSpec spec_;
+  StoredSpec spec_;
   const ChangeId created_by_;
   const ModelSettings settings_;
   ComputePool& pool_;

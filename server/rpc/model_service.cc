@@ -1,6 +1,7 @@
 #include "server/rpc/model_service.h"
 
 #include "core/base/error.h"
+#include "core/tensor/allocator.h"
 #include "server/rpc/message.h"
 #include "server/rpc/state_calls.h"
 #include "tapewire/v1/model_service.pb.h"
@@ -44,9 +45,11 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
   unary<v1::CreateModelRequest, v1::CreateModelResponse>(
       "CreateModel", [this](const Context& call, auto request, const auto& answer) {
         const ChangeId id = decode_call_id(request.call_id());
+        AdoptedCount waiting;  // the parsed definition counts until the model is built
+        waiting.add(request.SpaceUsedLong());
         backend_.models.pool().submit(
             {.cancel = call->cancel()},
-            [this, request = std::move(request), id] {
+            [this, request = std::move(request), id, waiting = std::move(waiting)] {
               const auto model = backend_.models.create(
                   request.name(), request.spec(), static_cast<uint64_t>(request.seed()), request.validate_only(), id);
               v1::CreateModelResponse out;
