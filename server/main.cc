@@ -3,15 +3,18 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <iostream>
 
 #include "core/tensor/allocator.h"
+#include "server/codec/chunks.h"
 #include "server/flags.h"
 #include "server/hook/hook_hub.h"
 #include "server/model/model_registry.h"
 #include "server/observe/host.h"
+#include "server/observe/memory_guard.h"
 #include "server/observe/metrics.h"
 #include "server/rpc/backend.h"
 #include "server/rpc/rpc_server.h"
@@ -19,10 +22,13 @@
 namespace tapewire {
 namespace {
 
-// Messages of a megabyte come and go: without this each would be mapped, faulted in and unmapped again.
-void keep_freed_memory() {
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+// Messages of a megabyte come and go: without this each would be mapped, faulted in and unmapped again. Larger ones are
+// mapped, and what is free at an arena's end goes back, so that no more than a part of the limit is kept for nothing.
+void keep_freed_memory(int64_t limit) {
+  constexpr int64_t kMostKept = int64_t{64} << 20;
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  mallopt(M_TRIM_THRESHOLD, static_cast<int>(std::clamp<int64_t>(limit / 32, 4 << 20, kMostKept)));
+  mallopt(M_ARENA_MAX, 4);
 }
 
 sigset_t stop_signals() {
@@ -50,6 +56,7 @@ int wait_for_stop() {
 int serve(const ServerOptions& options, Logger& logger) {
   rpc::route_library_logs(logger);
   tensor_allocator().set_limit(options.tensor_memory_limit, "--tensor_memory_limit");
+  tensor_allocator().set_reclaim(&codec::ChunkReader::let_go_of_longest_idle);
 
   Metrics metrics(build_info());
   std::atomic<bool> ready{false};
@@ -73,7 +80,9 @@ int serve(const ServerOptions& options, Logger& logger) {
     return 1;
   }
   rpc::CallGate gate;
-  const rpc::Environment environment{metrics, logger, gate, {.max_message_bytes = options.max_message_bytes}};
+  MemoryGuard memory({.limit = options.tensor_memory_limit + kMemoryBesideTensors});
+  const rpc::Environment environment{
+      metrics, logger, gate, {.max_message_bytes = options.max_message_bytes, .memory = &memory}};
   const rpc::Backend backend{.models = models,
                              .hooks = hooks,
                              .tensors = {.max_tensor_bytes = options.max_tensor_bytes},
@@ -113,7 +122,7 @@ int serve(const ServerOptions& options, Logger& logger) {
 
 int main(int argc, char** argv) {
   const tapewire::ServerOptions options = tapewire::parse_flags(argc, argv);
-  tapewire::keep_freed_memory();
+  tapewire::keep_freed_memory(options.tensor_memory_limit);
   // All threads inherit the mask, so that only the main one hears of the end.
   const sigset_t signals = tapewire::stop_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
