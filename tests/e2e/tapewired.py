@@ -7,12 +7,12 @@ import threading
 
 
 class Server:
-    """A tapewired of the test's own, on free ports."""
+    """A tapewired of the test's own, on free ports, with further flags. `join` runs in the process before it starts."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, *flags, join=None):
         self.process = subprocess.Popen(
-            [binary, "--grpc_address=127.0.0.1:0", "--http_address=127.0.0.1:0"],
-            stdout=subprocess.PIPE, text=True)
+            [binary, "--grpc_address=127.0.0.1:0", "--http_address=127.0.0.1:0", *flags],
+            stdout=subprocess.PIPE, text=True, preexec_fn=join)
         killer = threading.Timer(60, self.process.kill)  # a server that never gets ready must not hang the test
         killer.start()
         line = self.process.stdout.readline()
