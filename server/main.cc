@@ -7,6 +7,7 @@
 #include <atomic>
 #include <exception>
 #include <iostream>
+#include <limits>
 
 #include "core/tensor/allocator.h"
 #include "server/codec/chunks.h"
@@ -80,7 +81,8 @@ int serve(const ServerOptions& options, Logger& logger) {
     return 1;
   }
   rpc::CallGate gate;
-  MemoryGuard memory({.limit = options.tensor_memory_limit + kMemoryBesideTensors});
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() - kMemoryBesideTensors;
+  MemoryGuard memory({.limit = std::min(options.tensor_memory_limit, kMost) + kMemoryBesideTensors});
   const rpc::Environment environment{
       metrics, logger, gate, {.max_message_bytes = options.max_message_bytes, .memory = &memory}};
   const rpc::Backend backend{.models = models,

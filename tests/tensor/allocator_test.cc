@@ -105,12 +105,9 @@ TEST(CachingAllocatorTest, ABlockThatTheCacheHasNoRoomForTakesThePlaceOfOnesLong
   if (!kKeepsBlocks) GTEST_SKIP() << "nothing is kept under AddressSanitizer";
   CachingAllocator allocator;
   allocator.set_cache_limit(64 << 10);
-  allocator.deallocate(allocator.allocate(60 << 10), 60 << 10);
-  void* recent = allocator.allocate(8 << 10);
-  allocator.deallocate(recent, 8 << 10);
-  EXPECT_LE(allocator.stats().cached, 64 << 10);
-  EXPECT_EQ(allocator.allocate(8 << 10), recent);
-  allocator.deallocate(recent, 8 << 10);
+  allocator.deallocate(allocator.allocate(40 << 10), 40 << 10);
+  allocator.deallocate(allocator.allocate(30 << 10), 30 << 10);
+  EXPECT_EQ(allocator.stats().cached, handed_out(30 << 10));
 }
 
 TEST(CachingAllocatorTest, KeepsAtMostHalfOfTheLimit) {
@@ -152,16 +149,17 @@ TEST(CachingAllocatorTest, WhatIsLongestUnusedIsGivenBackFirst) {
   allocator.set_limit(before.cached, "limit");
   allocator.set_cache_limit(before.cached);
   void* other = allocator.allocate(80'000);
-  EXPECT_EQ(allocator.allocate(50'000), recent);
-  allocator.deallocate(recent, 50'000);
+  EXPECT_EQ(allocator.stats().cached, handed_out(50'000));
   allocator.deallocate(other, 80'000);
 }
 
 TEST(CachingAllocatorTest, ALowerLimitIsMetAtOnce) {
   CachingAllocator allocator;
-  allocator.deallocate(allocator.allocate(100'000), 100'000);
-  allocator.set_limit(10'000, "limit");
-  EXPECT_LE(allocator.stats().cached, 10'000);
+  void* live = allocator.allocate(60'000);
+  allocator.deallocate(allocator.allocate(40'000), 40'000);
+  allocator.set_limit(90'000, "limit");
+  EXPECT_LE(allocator.stats().live + allocator.stats().cached, 90'000);
+  allocator.deallocate(live, 60'000);
 }
 
 TEST(CachingAllocatorTest, LargeBlocksGoBackToTheSystem) {
@@ -214,9 +212,11 @@ TEST(CachingAllocatorTest, AsksForWhatIsWorthLessBeforeItRefuses) {
 TEST(CachingAllocatorTest, WhatCannotBeRefusedCountsAndStopsTheRest) {
   CachingAllocator allocator;
   allocator.set_limit(100'000, "limit");
+  allocator.deallocate(allocator.allocate(40'000), 40'000);
   {
     AdoptedCount answer(allocator);
     answer.add_unchecked(150'000);
+    EXPECT_EQ(allocator.stats().cached, 0);
     EXPECT_EQ(allocator.stats().live, 150'000);
     EXPECT_THROW(allocator.allocate(1), Error);
     answer.remove(100'000);
