@@ -179,7 +179,7 @@ class MemoryTest(unittest.TestCase):
 
     def test_batches_of_all_sizes_train_within_the_limit(self):
         self.start(f"--tensor_memory_limit={LIMIT}")
-        self.train_on_varying_batches()
+        self.train_on_varying_batches(steps=300)
         self.check_peak()
 
     def test_batches_of_all_sizes_train_in_a_small_container_with_default_flags(self):
