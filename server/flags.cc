@@ -16,6 +16,7 @@
 #include "core/base/strings.h"
 #include "core/base/suggest.h"
 #include "server/observe/host.h"
+#include "server/observe/memory_guard.h"
 #include "server/observe/version.h"
 
 namespace tapewire {
@@ -62,7 +63,8 @@ ABSL_FLAG(std::string, http_address, "127.0.0.1:8002",
 ABSL_FLAG(int, compute_threads, 0,
           "threads that compute, shared by all models; 0: as many as the cgroup's CPU quota and the affinity allow");
 ABSL_FLAG(Bytes, tensor_memory_limit, Bytes{},
-          "bytes that tensors may hold; 0: 80% of the cgroup's memory limit, or of the machine's memory");
+          "bytes that tensors, definitions and messages may hold; 0: 80% of the cgroup's memory limit, or of the "
+          "machine's memory, less 160 MiB");
 ABSL_FLAG(Bytes, max_message_bytes, Bytes{int64_t{64} << 20}, "bytes of a message, either way");
 ABSL_FLAG(Bytes, max_tensor_bytes, Bytes{int64_t{1} << 30}, "bytes of a tensor that a client sends, also in chunks");
 ABSL_FLAG(int64_t, max_models, 1000, "models at a time");
@@ -164,7 +166,7 @@ ServerOptions read_flags(Check& check) {
     check.add(str_cat("--compute_threads: expects at most ", kMostThreads, ", got ", options.compute_threads));
   }
   options.tensor_memory_limit = absl::GetFlag(FLAGS_tensor_memory_limit).count;
-  if (options.tensor_memory_limit == 0) options.tensor_memory_limit = usable_memory() / 10 * 8;
+  if (options.tensor_memory_limit == 0) options.tensor_memory_limit = default_tensor_memory(usable_memory());
   constexpr int64_t kMostMessage = std::numeric_limits<int32_t>::max();
   options.max_message_bytes =
       check.at_least("max_message_bytes", absl::GetFlag(FLAGS_max_message_bytes).count, int64_t{4096});

@@ -14,10 +14,12 @@
 
 #include "core/base/mutex.h"
 #include "core/tensor/allocator.h"
+#include "server/codec/chunks.h"
 #include "server/flags.h"
 #include "server/model/model_registry.h"
 #include "server/observe/host.h"
 #include "server/observe/http_server.h"
+#include "server/observe/memory_guard.h"
 #include "server/observe/metrics.h"
 #include "server/rpc/backend.h"
 #include "server/rpc/rpc_server.h"
@@ -27,10 +29,13 @@ namespace {
 
 constexpr int kMaxHttpConnections = 1000;
 
-// Messages of a megabyte come and go: without this each would be mapped, faulted in and unmapped again.
-void keep_freed_memory() {
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+// Messages of a megabyte come and go: without this each would be mapped, faulted in and unmapped again. Larger ones are
+// mapped, and what is free at an arena's end goes back, so that no more than a part of the limit is kept for nothing.
+void keep_freed_memory(int64_t limit) {
+  constexpr int64_t kMostKept = int64_t{64} << 20;
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  mallopt(M_TRIM_THRESHOLD, static_cast<int>(std::clamp<int64_t>(limit / 32, 4 << 20, kMostKept)));
+  mallopt(M_ARENA_MAX, 4);
 }
 
 sigset_t stop_signals() {
@@ -115,6 +120,7 @@ class LastResort {
 int serve(const ServerOptions& options, Logger& logger) {
   rpc::route_library_logs(logger);
   tensor_allocator().set_limit(options.tensor_memory_limit, "--tensor_memory_limit");
+  tensor_allocator().set_reclaim(&codec::ChunkReader::let_go_of_longest_idle);
 
   const int descriptors = raise_descriptor_limit();
   Metrics metrics(build_info(), {.per_model = options.metrics_per_model});
@@ -140,8 +146,13 @@ int serve(const ServerOptions& options, Logger& logger) {
     return 1;
   }
   rpc::CallGate gate;
-  const rpc::Environment environment{
-      metrics, logger, gate, {.max_message_bytes = options.max_message_bytes}, options.slow_call_threshold};
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() - kMemoryBesideTensors;
+  MemoryGuard memory({.limit = std::min(options.tensor_memory_limit, kMost) + kMemoryBesideTensors});
+  const rpc::Environment environment{metrics,
+                                     logger,
+                                     gate,
+                                     {.max_message_bytes = options.max_message_bytes, .memory = &memory},
+                                     options.slow_call_threshold};
   const rpc::Backend backend{.models = models,
                              .tensors = {.max_tensor_bytes = options.max_tensor_bytes},
                              .max_answer_bytes = options.max_message_bytes,
@@ -187,7 +198,7 @@ int serve(const ServerOptions& options, Logger& logger) {
 
 int main(int argc, char** argv) {
   const tapewire::ServerOptions options = tapewire::parse_flags(argc, argv);
-  tapewire::keep_freed_memory();
+  tapewire::keep_freed_memory(options.tensor_memory_limit);
   // All threads inherit the mask, so that only the main one hears of the end.
   const sigset_t signals = tapewire::stop_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);

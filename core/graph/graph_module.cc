@@ -9,13 +9,14 @@ Value GraphModule::forward(const Args& args) {
   return program_->run(args, training());
 }
 
-void GraphModule::compile(std::vector<std::string>& faults) { program_.emplace(def_, this, faults); }
+void GraphModule::compile(std::vector<std::string>& faults) {
+  program_.emplace(def_, this, faults);
+  def_ = {};
+}
 
 std::shared_ptr<Module> GraphModule::copy() const {
   auto made = std::make_shared<GraphModule>(*this);
-  std::vector<std::string> faults;
-  if (program_) made->compile(faults);
-  if (!faults.empty()) fail_internal("the copy of a Graph does not compile: ", faults.front());
+  if (program_) made->program_.emplace(*program_, *made);
   return made;
 }
 

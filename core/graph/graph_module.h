@@ -23,9 +23,11 @@ class GraphModule final : public Module {
   std::string_view type() const override { return "Graph"; }
   Value forward(const Args& args) override;
 
-  /// Adds one line to `faults` for whatever in the graph does not fit; forward then must not be called.
+  /// Adds one line to `faults` for whatever in the graph does not fit; forward then must not be called. The definition
+  /// is let go. REQUIRES: called once; children, parameters and buffers stay from then on.
   void compile(std::vector<std::string>& faults);
-  const GraphDef& definition() const { return def_; }
+  const std::vector<GraphInputDef>& inputs() const { return program_ ? program_->inputs() : def_.inputs; }
+  size_t output_count() const { return program_ ? program_->output_count() : def_.outputs.size(); }
   /// Whether an op of its own draws random numbers in eval mode, too. REQUIRES: compiled.
   bool draws_in_eval() const { return program_->draws_in_eval(); }
 
@@ -33,7 +35,7 @@ class GraphModule final : public Module {
   std::shared_ptr<Module> copy() const override;
 
  private:
-  GraphDef def_;
+  GraphDef def_;  // until it is compiled
   std::optional<Program> program_;
 };
 

@@ -6,7 +6,7 @@
 
 namespace tapewire {
 namespace {
-constexpr size_t kHeader = CachingAllocator::kAlignment;
+constexpr size_t kHeader = CachingAllocator::kHeader;
 }  // namespace
 
 Ref<Buffer> Buffer::allocate(size_t bytes) {

@@ -1,8 +1,11 @@
 #include "server/codec/chunks.h"
 
 #include <algorithm>
+#include <chrono>
+#include <unordered_map>
 
 #include "core/base/error.h"
+#include "core/base/mutex.h"
 #include "core/base/suggest.h"
 #include "core/tensor/row_major.h"
 
@@ -15,11 +18,105 @@ int64_t decode_chunk_bytes(int64_t asked) {
   return asked == 0 ? kDefaultChunkBytes : asked;
 }
 
+// The tensors of one reader, known to all threads.
+class ChunkReader::Source {
+ public:
+  explicit Source(std::vector<NamedTensor> tensors) : tensors_(std::move(tensors)), count_(tensors_.size()) {
+    Registry& registry = Registry::instance();
+    MutexLock lock(registry.mutex);
+    registry.sources.push_back(this);
+  }
+  ~Source() {
+    Registry& registry = Registry::instance();
+    MutexLock lock(registry.mutex);
+    std::erase(registry.sources, this);
+  }
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  size_t count() const { return count_; }
+
+  NamedTensor get(size_t i) TW_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (tensors_.empty()) {
+      fail_with(absl::StatusCode::kResourceExhausted,
+                "memory was short while the client did not read, so what was left to read was let go "
+                "(--tensor_memory_limit); read again");
+    }
+    asked_ = Clock::now();
+    return tensors_[i];
+  }
+  void replace(size_t i, Tensor tensor) TW_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (!tensors_.empty()) tensors_[i].tensor = std::move(tensor);
+  }
+
+  static bool let_go_of_longest_idle() {
+    std::vector<NamedTensor> gone;  // after all locks
+    Registry& registry = Registry::instance();
+    MutexLock lock(registry.mutex);
+    // How often readers hold a buffer: who else does would keep it.
+    std::unordered_map<const Buffer*, uint32_t> held;
+    for (Source* source : registry.sources) {
+      MutexLock source_lock(source->mutex_);
+      for (const NamedTensor& t : source->tensors_) {
+        if (t.tensor.defined()) ++held[t.tensor.storage().share_buffer().get()];
+      }
+    }
+    Source* longest = nullptr;
+    Clock::time_point asked = Clock::time_point::max();
+    for (Source* source : registry.sources) {
+      MutexLock source_lock(source->mutex_);
+      if (source->asked_ < asked && source->frees_any(held)) {
+        longest = source;
+        asked = source->asked_;
+      }
+    }
+    if (longest == nullptr) return false;
+    MutexLock source_lock(longest->mutex_);
+    gone.swap(longest->tensors_);
+    return true;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Registry {
+    Mutex mutex;
+    std::vector<Source*> sources TW_GUARDED_BY(mutex);
+
+    // Never destroyed: the allocator asks for as long as there are tensors.
+    static Registry& instance() {
+      static auto* registry = new Registry;
+      return *registry;
+    }
+  };
+
+  bool frees_any(const std::unordered_map<const Buffer*, uint32_t>& held) const TW_REQUIRES(mutex_) {
+    return std::ranges::any_of(tensors_, [&](const NamedTensor& t) {
+      if (!t.tensor.defined()) return false;
+      const Ref<Buffer> buffer = t.tensor.storage().share_buffer();
+      const auto found = held.find(buffer.get());
+      return found != held.end() && buffer->use_count() == found->second + 1 && buffer->size() > 0;
+    });
+  }
+
+  Mutex mutex_;
+  std::vector<NamedTensor> tensors_ TW_GUARDED_BY(mutex_);  // empty once they were let go
+  Clock::time_point asked_ TW_GUARDED_BY(mutex_) = Clock::now();
+  const size_t count_;
+};
+
+ChunkReader::ChunkReader(std::vector<NamedTensor> tensors, int64_t chunk_bytes)
+    : source_(std::make_shared<Source>(std::move(tensors))), chunk_bytes_(chunk_bytes) {}
+
+bool ChunkReader::let_go_of_longest_idle() { return Source::let_go_of_longest_idle(); }
+
 bool ChunkReader::next(v1::TensorChunk& chunk) {
-  if (current_ == tensors_.size()) return false;
-  NamedTensor& named = tensors_[current_];
+  if (current_ == source_->count()) return false;
+  NamedTensor named = source_->get(current_);
   if (offset_ == 0) {
     named.tensor = row_major(named.tensor);
+    source_->replace(current_, named.tensor);
     chunk.set_dtype(encode_dtype(named.tensor.dtype()));
     chunk.mutable_shape()->Assign(named.tensor.sizes().begin(), named.tensor.sizes().end());
   }
@@ -33,7 +130,7 @@ bool ChunkReader::next(v1::TensorChunk& chunk) {
   chunk.mutable_data()->assign(static_cast<const char*>(named.tensor.raw_data()) + offset_, static_cast<size_t>(size));
   offset_ += size;
   if (offset_ == total) {
-    named.tensor = Tensor();
+    source_->replace(current_, Tensor());
     offset_ = 0;
     ++current_;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,17 +20,24 @@ inline constexpr int64_t kMaxChunkBytes = int64_t{2} << 20;
 /// What a request's chunk_bytes asks for: 0 is the default; INVALID_ARGUMENT when out of range.
 int64_t decode_chunk_bytes(int64_t asked);
 
-/// Cuts tensors into chunks, in order. REQUIRES: nobody writes the tensors meanwhile (they are a snapshot).
+/// Cuts tensors into chunks, in order. REQUIRES: nobody writes the tensors meanwhile (they are a snapshot). One thread
+/// at a time.
 class ChunkReader {
  public:
-  ChunkReader(std::vector<NamedTensor> tensors, int64_t chunk_bytes)
-      : tensors_(std::move(tensors)), chunk_bytes_(chunk_bytes) {}
+  ChunkReader(std::vector<NamedTensor> tensors, int64_t chunk_bytes);
 
-  /// The next chunk into an empty message; false after the last. A tensor without elements is one empty chunk.
+  /// The next chunk into an empty message; false after the last. A tensor without elements is one empty chunk. Throws
+  /// RESOURCE_EXHAUSTED when the tensors were let go in between, since memory was short.
   bool next(v1::TensorChunk& chunk);
 
+  /// Lets go of the tensors of the reader that was longest not asked for a chunk, among those that hold what nobody but
+  /// readers holds: a snapshot that a client does not fetch must not stop what changes the model. False when there is
+  /// none. From any thread; for CachingAllocator::set_reclaim.
+  static bool let_go_of_longest_idle();
+
  private:
-  std::vector<NamedTensor> tensors_;
+  class Source;
+  std::shared_ptr<Source> source_;
   int64_t chunk_bytes_;
   size_t current_ = 0;
   int64_t offset_ = 0;

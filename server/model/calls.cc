@@ -1,6 +1,7 @@
 #include "server/model/calls.h"
 
 #include "core/base/limit_error.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire {
 
@@ -17,6 +18,14 @@ void check_answer(std::initializer_list<const std::vector<NamedTensor>*> lists, 
   if (bytes > most) {
     fail_limit("max_message_bytes", "the answer would have ", bytes, " bytes; --max_message_bytes=", most,
                " is the most; nothing was changed");
+  }
+  // The tensors are copied into a message: that there is room for it is found out while nothing has changed.
+  constexpr int64_t kCounted = int64_t{64} << 10;
+  if (bytes < kCounted) return;
+  try {
+    AdoptedCount().add(static_cast<size_t>(bytes));
+  } catch (const Error& error) {
+    throw_within(error, "the answer");
   }
 }
 

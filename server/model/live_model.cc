@@ -29,17 +29,19 @@ Strand::Options strand_options(const std::string& name, const ModelSettings& set
 
 }  // namespace
 
-LiveModel::LiveModel(std::string name, v1::ModelSpec spec, uint64_t seed, const ModelSettings& settings,
+LiveModel::LiveModel(std::string name, const v1::ModelSpec& spec, uint64_t seed, const ModelSettings& settings,
                      ComputePool& pool, std::shared_ptr<ModelMetrics> metrics, ChangeId created_by)
     : name_(std::move(name)),
-      spec_(std::move(spec)),
+      spec_(spec),
       created_by_(std::move(created_by)),
       settings_(settings),
       metrics_(std::move(metrics)),
-      threads_(threads_of(spec_, settings, pool)),
+      threads_(threads_of(spec, settings, pool)),
       tapes_(std::make_shared<TapeStore>(settings.max_tapes, metrics_, settings.expires_at)),
-      turns_(pool, strand_options(name_, settings_, metrics_), [this, seed] {
-        auto state = std::make_unique<ModelState>(spec_, seed, settings_, metrics_, tapes_, created_by_);
+      turns_(pool, strand_options(name_, settings_, metrics_), [this, seed, &spec] {
+        auto state = std::make_unique<ModelState>(spec, seed, settings_, metrics_, tapes_, created_by_);
+        spec_.built();
+        if (spec.has_loss()) loss_ = spec.loss();
         signature_ = state->signature();
         hooks_ = state->hooks();
         draws_in_eval_ = state->draws_in_eval();
@@ -130,7 +132,7 @@ ForwardResult LiveModel::forward(SnapshotReader& reader, const ForwardArgs& args
 
 Evaluation LiveModel::begin_evaluation(std::vector<std::string> metrics, const v1::LossSpec* loss) const {
   // A loss of its own: the model's is used in turns.
-  if (loss == nullptr && spec_.has_loss()) loss = &spec_.loss();
+  if (loss == nullptr && loss_) loss = &*loss_;
   return {std::move(metrics), loss != nullptr ? build_loss(*loss, settings_.definition, "loss") : BuiltLoss()};
 }
 

@@ -15,6 +15,7 @@
 #include "server/model/model_description.h"
 #include "server/model/model_turns.h"
 #include "server/model/snapshot.h"
+#include "server/model/stored_spec.h"
 
 namespace tapewire {
 
@@ -34,14 +35,14 @@ struct ModelInfo {
 class LiveModel : public std::enable_shared_from_this<LiveModel> {
  public:
   /// Builds the model from its definition with weights drawn from `seed`. Throws as build_model.
-  LiveModel(std::string name, v1::ModelSpec spec, uint64_t seed, const ModelSettings& settings, ComputePool& pool,
-            std::shared_ptr<ModelMetrics> metrics, ChangeId created_by = {});
+  LiveModel(std::string name, const v1::ModelSpec& spec, uint64_t seed, const ModelSettings& settings,
+            ComputePool& pool, std::shared_ptr<ModelMetrics> metrics, ChangeId created_by = {});
   ~LiveModel();
   LiveModel(const LiveModel&) = delete;
   LiveModel& operator=(const LiveModel&) = delete;
 
   const std::string& name() const { return name_; }
-  const v1::ModelSpec& spec() const { return spec_; }
+  v1::ModelSpec spec() const { return spec_.load(); }
   /// The numbered call that made it, if it was numbered.
   const ChangeId& created_by() const { return created_by_; }
   const ModelSettings& settings() const { return settings_; }
@@ -135,7 +136,7 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   void publish(ModelState& state) TW_EXCLUDES(mutex_);
 
   const std::string name_;
-  const v1::ModelSpec spec_;
+  StoredSpec spec_;
   const ChangeId created_by_;
   const ModelSettings settings_;
   const std::shared_ptr<ModelMetrics> metrics_;
@@ -146,6 +147,7 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
   std::shared_ptr<const ModelSignature> signature_;
   std::shared_ptr<ModelHooks> hooks_;
   bool draws_in_eval_ = false;
+  std::optional<v1::LossSpec> loss_;
 
   mutable Mutex mutex_;
   ModelInfo info_ TW_GUARDED_BY(mutex_);

@@ -6,11 +6,23 @@
 
 namespace tapewire {
 
+namespace {
+
+// With the largest answer, so that the next one finds its room.
+size_t bytes_of(const ChangeId& id) {
+  constexpr size_t kEntry = 256;
+  return kEntry + id.client.size() + OnceGuard::kMaxAnswerBytes;
+}
+
+}  // namespace
+
 std::optional<std::string> OnceGuard::check(const ChangeId& id, std::string_view method, Clock::time_point now) {
   if (id.sequence == 0) return std::nullopt;
   const auto found = clients_.find(id.client);
   if (found == clients_.end()) {
     if (clients_.size() >= kMaxClients) make_room(now);
+    room_.clear();
+    room_.add(bytes_of(id));
     return std::nullopt;
   }
   const Last& last = found->second;
@@ -45,6 +57,9 @@ void OnceGuard::note(const ChangeId& id, std::string_view method, std::optional<
   last.method = method;
   last.time = now;
   last.answer = std::move(answer);
+  if (last.memory.bytes() > 0) return;
+  if (room_.bytes() == 0) room_.add_unchecked(bytes_of(id));  // nobody asked
+  last.memory = std::move(room_);
 }
 
 void OnceGuard::forget(const ChangeId& last) {

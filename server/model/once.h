@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/tensor/allocator.h"
+
 namespace tapewire {
 
 /// A change that a client numbered (CallId of the contract); sequence 0 is none.
@@ -28,6 +30,7 @@ class OnceGuard {
   /// Nothing when the change is to be made now; else the remembered answer's bytes. Throws FAILED_PRECONDITION for a
   /// change that was made but whose answer was too large to remember, or is not the client's last, or was of another
   /// method; INVALID_ARGUMENT for a bad id; RESOURCE_EXHAUSTED for one client too many.
+  /// What a client takes, with the largest answer, counts as tensor memory from here on.
   std::optional<std::string> check(const ChangeId& id, std::string_view method, Clock::time_point now = Clock::now());
   /// The change was made; no answer: it is too large to remember. A failed change is not noted and may be sent again.
   void note(const ChangeId& id, std::string_view method, std::optional<std::string> answer,
@@ -43,10 +46,12 @@ class OnceGuard {
     std::string method;
     std::optional<std::string> answer;
     Clock::time_point time;
+    AdoptedCount memory;
   };
   void make_room(Clock::time_point now);
 
   std::map<std::string, Last> clients_;
+  AdoptedCount room_;  // for the client that check() did not know
 };
 
 }  // namespace tapewire

@@ -19,7 +19,7 @@ std::string numbered(std::string_view base, size_t i) { return i == 0 ? std::str
 ModelSignature::ModelSignature(const ModelParts& parts) : inputs_(parts.inputs), outputs_(parts.outputs) {
   if (const auto* graph = dynamic_cast<const GraphModule*>(parts.root.get())) {
     is_graph_ = true;
-    for (const GraphInputDef& in : graph->definition().inputs) root_inputs_.push_back({in.name, in.optional});
+    for (const GraphInputDef& in : graph->inputs()) root_inputs_.push_back({in.name, in.optional});
   }
   if (!inputs_.empty()) {
     for (size_t i = 0; i < inputs_.size(); ++i) places_.emplace(inputs_[i].name, i);

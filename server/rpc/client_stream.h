@@ -151,7 +151,7 @@ class ClientStreamCall final : public SequenceCall<Request> {
   void hand_end() override {
     handler_->end(Answer<Response>([self = self()](absl::StatusOr<Response> response) {
       absl::StatusOr<grpc::ByteBuffer> bytes =
-          response.ok() ? serialize_message(*response, self->environment().limits) : response.status();
+          response.ok() ? serialize_message(*std::move(response), self->environment().limits) : response.status();
       self->post([self, bytes = std::move(bytes)]() mutable {
         const absl::Status status = bytes.status();
         if (status.ok()) self->write(*std::move(bytes));
@@ -178,7 +178,7 @@ class BidiCall final : public SequenceCall<Request> {
   void hand(Request request) override {
     handler_->message(std::move(request), Answer<Response>([self = self()](absl::StatusOr<Response> response) {
                         absl::StatusOr<grpc::ByteBuffer> bytes =
-                            response.ok() ? serialize_message(*response, self->environment().limits)
+                            response.ok() ? serialize_message(*std::move(response), self->environment().limits)
                                           : response.status();
                         self->post([self, bytes = std::move(bytes)]() mutable {
                           const absl::Status status = bytes.status();

@@ -1,6 +1,7 @@
 #include "server/rpc/model_service.h"
 
 #include "core/base/error.h"
+#include "core/tensor/allocator.h"
 #include "server/rpc/message.h"
 #include "server/rpc/state_calls.h"
 #include "tapewire/v1/model_service.pb.h"
@@ -49,9 +50,11 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
         args.name = std::move(*request.mutable_name());
         args.spec = std::move(*request.mutable_spec());
         call->note("model", args.name);
+        const auto waiting = std::make_shared<AdoptedCount>();  // the parsed definition counts until the model is built
+        waiting->add(args.spec.SpaceUsedLong());
         if (!args.validate_only) call->announce("model created");
         backend_.models.create(std::move(args), call->cancel(),
-                               [call, answer](absl::StatusOr<std::shared_ptr<LiveModel>> model) {
+                               [call, waiting, answer](absl::StatusOr<std::shared_ptr<LiveModel>> model) {
                                  if (!model.ok()) return answer(model.status());
                                  v1::CreateModelResponse out;
                                  *out.mutable_model() = encode_model(**model, false);  // the client has the definition

@@ -8,10 +8,13 @@
 #include <utility>
 
 #include "core/base/strings.h"
+#include "core/tensor/allocator.h"
 #include "google/protobuf/stubs/logging.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpc/support/log.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/impl/service_type.h"
+#include "grpcpp/resource_quota.h"
 #include "grpcpp/server_builder.h"
 #include "server/rpc/connection_acceptor.h"
 #include "server/rpc/reflection_service.h"
@@ -32,6 +35,13 @@ void log_for_grpc(gpr_log_func_args* args) {
 void log_for_protobuf(google::protobuf::LogLevel, const char* file, int line, const std::string& message) {
   Logger* logger = library_logger.load();
   if (logger != nullptr) logger->debug("protobuf", {{"message", message}, {"file", file}, {"line", line}});
+}
+
+// What messages that are coming or going may take in gRPC's own buffers, of all connections together: past it gRPC
+// reads no more, and then cancels calls. One message of the largest size always fits.
+size_t buffer_quota(const WireLimits& limits) {
+  constexpr int64_t kBesides = int64_t{16} << 20;
+  return static_cast<size_t>(std::max(tensor_allocator().limit() / 4, limits.max_message_bytes + kBesides));
 }
 
 }  // namespace
@@ -69,6 +79,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& addr
       environment.limits.max_message_bytes + std::max<int64_t>(environment.limits.max_message_bytes, 4 << 20);
   builder.SetMaxReceiveMessageSize(static_cast<int>(std::min<int64_t>(cut_off, std::numeric_limits<int>::max())));
   builder.SetMaxSendMessageSize(-1);
+  builder.SetResourceQuota(grpc::ResourceQuota("tapewired").Resize(buffer_quota(environment.limits)));
   // A client whose machine is gone would hold its streams for ever.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);

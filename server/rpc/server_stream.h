@@ -116,7 +116,7 @@ class ServerStreamCall final : public OneRequestCall<Request> {
       absl::StatusOr<std::optional<Response>> message = next();
       if (!message.ok()) return this->end(message.status());
       if (!message->has_value()) return this->end(absl::OkStatus());
-      absl::StatusOr<grpc::ByteBuffer> bytes = serialize_message(**message, this->environment().limits);
+      absl::StatusOr<grpc::ByteBuffer> bytes = serialize_message(**std::move(message), this->environment().limits);
       if (!bytes.ok()) return this->end(bytes.status());
       this->write(*std::move(bytes));
     }

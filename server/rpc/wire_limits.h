@@ -2,6 +2,10 @@
 
 #include <cstdint>
 
+namespace tapewire {
+class MemoryGuard;
+}
+
 namespace tapewire::rpc {
 
 /// At what size, depth and memory a message is refused. What its fields may hold stands in the contract.
@@ -13,6 +17,7 @@ struct WireLimits {
   int64_t memory_per_byte = 32;
   int64_t free_memory = int64_t{1} << 20;
   int64_t max_memory = int64_t{128} << 20;
+  MemoryGuard* memory = nullptr;  // asked before a large message is parsed; none: nobody is
 };
 
 }  // namespace tapewire::rpc

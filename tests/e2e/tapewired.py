@@ -8,13 +8,19 @@ import threading
 
 
 class Server:
-    """A tapewired of the test's own, on free ports; `limits`: the file descriptors that it may have, soft and hard."""
+    """A tapewired of the test's own, on free ports, with further flags. `join` runs in the process before it starts;
+    `limits`: the file descriptors that it may have, soft and hard."""
 
-    def __init__(self, binary, *flags, limits=None):
-        preexec = None if limits is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    def __init__(self, binary, *flags, join=None, limits=None):
+        def prepare():
+            if limits is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            if join is not None:
+                join()
+
         self.process = subprocess.Popen(
             [binary, "--grpc_address=127.0.0.1:0", "--http_address=127.0.0.1:0", *flags],
-            stdout=subprocess.PIPE, text=True, preexec_fn=preexec)
+            stdout=subprocess.PIPE, text=True, preexec_fn=prepare if join or limits else None)
         killer = threading.Timer(60, self.process.kill)  # a server that never gets ready must not hang the test
         killer.start()
         line = self.process.stdout.readline()

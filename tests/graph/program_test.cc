@@ -1,5 +1,7 @@
 #include "core/graph/program.h"
 
+#include <malloc.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -255,6 +257,53 @@ TEST(GraphModuleTest, AnUnknownChildIsAFault) {
   std::vector<std::string> faults;
   module->compile(faults);
   EXPECT_THAT(faults, ElementsAre("calls[0]: unknown module 'fc2'; did you mean 'fc1'?"));
+}
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(ProgramTest, ACallTakesLittleMemory) {
+  constexpr int kCalls = 20'000;
+  GraphDef def{{{"v0", false, {}}}, {}, {str_cat("v", kCalls)}};
+  for (int i = 0; i < kCalls; ++i) {
+    def.calls.push_back(op("dropout", {ref(str_cat("v", i))}, str_cat("v", i + 1)));
+  }
+  const auto in_use = [] {
+    const auto info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
+  const size_t before = in_use();
+  std::vector<std::string> faults;
+  const Program program(def, nullptr, faults);
+  EXPECT_THAT(faults, testing::IsEmpty());
+  EXPECT_LT(in_use() - before, size_t{100} * kCalls);
+  EXPECT_TRUE(program.run({Tensor::zeros({1})}, false).is_tensor());
+}
+#endif
+
+TEST(ProgramTest, CallsOfOneFormKeepTheirOwnLiterals) {
+  const GraphDef def = graph({op("sum", {ref("x"), literal(0)}, "rows"), op("sum", {ref("x"), literal(1)}, "columns"),
+                              op("add", {ref("rows"), ref("columns")}, "y")},
+                             "y");
+  EXPECT_THAT(run(def, {Tensor::of<float>({1, 2, 3, 4}, {2, 2})}).tensor().to_vector<float>(), ElementsAre(7, 13));
+}
+
+TEST(ProgramTest, CallsOfOneFormAreEachTrainingOrNot) {
+  const GraphDef def = graph({op("dropout", {ref("x")}, "a"), op("dropout", {ref("a")}, "y")}, "y");
+  const Tensor x = Tensor::full({1000}, 1.0);
+  EXPECT_THAT(run(def, {x}, false).tensor().to_vector<float>(), testing::Each(1));
+  EXPECT_THAT(run(def, {x}, true).tensor().to_vector<float>(), Contains(0));
+}
+
+TEST(GraphModuleTest, AGraphThatCallsItselfOwnsNothing) {
+  std::weak_ptr<Module> gone;
+  {
+    CallDef self{.target = CallDef::Target::kModule, .name = "", .args = {ref("x")}, .results = {"y"}};
+    auto graph_module = std::make_shared<GraphModule>(graph({std::move(self)}, "y"));
+    std::vector<std::string> faults;
+    graph_module->compile(faults);
+    EXPECT_THAT(faults, ElementsAre(HasSubstr("unknown module ''")));
+    gone = graph_module;
+  }
+  EXPECT_TRUE(gone.expired());
 }
 
 }  // namespace

@@ -124,5 +124,67 @@ TEST(Chunks, ChunkBytesHaveADefaultAndARange) {
   EXPECT_THROW(decode_chunk_bytes(kMaxChunkBytes + 1), Error);
 }
 
+// A reader of the bytes that `tensor` has now, as of a snapshot.
+ChunkReader snapshot_reader(const Tensor& tensor, int64_t chunk_bytes = 8) {
+  return ChunkReader({{"t", Tensor::over(tensor.storage().share_buffer(), tensor.sizes(), tensor.dtype())}},
+                     chunk_bytes);
+}
+
+TEST(ChunkReaderTest, WhatIsOnlyReadIsLetGoTheLongestIdleFirst) {
+  const Tensor tensor = counting(Shape{8});
+  ChunkReader first = snapshot_reader(tensor);
+  tensor.mutable_data<int32_t>()[0] = 1;
+  ChunkReader second = snapshot_reader(tensor);
+  tensor.mutable_data<int32_t>()[0] = 2;
+  v1::TensorChunk chunk;
+  ASSERT_TRUE(second.next(chunk));
+  ASSERT_TRUE(first.next(chunk));
+  const int64_t before = tensor_allocator().stats().live;
+  EXPECT_TRUE(ChunkReader::let_go_of_longest_idle());
+  EXPECT_LT(tensor_allocator().stats().live, before);
+  try {
+    second.next(chunk);
+    FAIL() << "its tensors are gone";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(error.message(), HasSubstr("--tensor_memory_limit"));
+  }
+  EXPECT_TRUE(first.next(chunk));
+  EXPECT_TRUE(ChunkReader::let_go_of_longest_idle());
+  EXPECT_THROW(first.next(chunk), Error);
+  EXPECT_FALSE(ChunkReader::let_go_of_longest_idle());
+}
+
+TEST(ChunkReaderTest, WhatTheModelHoldsTooIsKept) {
+  const Tensor tensor = counting(Shape{8});
+  ChunkReader reader = snapshot_reader(tensor);
+  EXPECT_FALSE(ChunkReader::let_go_of_longest_idle());
+  v1::TensorChunk chunk;
+  EXPECT_TRUE(reader.next(chunk));
+}
+
+TEST(ChunkReaderTest, BytesThatSeveralReadersShareAreLetGoWithTheLast) {
+  const Tensor tensor = counting(Shape{8});
+  ChunkReader first = snapshot_reader(tensor);
+  ChunkReader second = snapshot_reader(tensor);
+  tensor.mutable_data<int32_t>()[0] = 1;
+  EXPECT_TRUE(ChunkReader::let_go_of_longest_idle());
+  EXPECT_TRUE(ChunkReader::let_go_of_longest_idle());
+  EXPECT_FALSE(ChunkReader::let_go_of_longest_idle());
+}
+
+TEST(ChunkReaderTest, AReaderThatIsDoneHoldsNothing) {
+  {
+    const Tensor tensor = counting(Shape{8});
+    ChunkReader reader = snapshot_reader(tensor, 1 << 20);
+    tensor.mutable_data<int32_t>()[0] = 1;
+    v1::TensorChunk chunk;
+    EXPECT_TRUE(reader.next(chunk));
+    EXPECT_FALSE(ChunkReader::let_go_of_longest_idle());
+    EXPECT_FALSE(reader.next(chunk));
+  }
+  EXPECT_FALSE(ChunkReader::let_go_of_longest_idle());
+}
+
 }  // namespace
 }  // namespace tapewire::codec

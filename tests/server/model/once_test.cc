@@ -78,5 +78,27 @@ TEST_F(OnceGuardTest, ClientsAreForgottenAfterAnHourWhenThereAreTooMany) {
   EXPECT_THAT(guard_.check({"c4", 1}, "Step"), Optional(std::string("x")));
 }
 
+TEST_F(OnceGuardTest, WhatIsRememberedCountsAsTensorMemory) {
+  const int64_t before = tensor_allocator().stats().live;
+  const auto live = [&] { return tensor_allocator().stats().live - before; };
+  {
+    OnceGuard guard;
+    const std::string client(100'000, 'c');
+    guard.check({client, 1}, "Step");
+    EXPECT_GE(live(), 100'000) << "before the change is made";
+    guard.note({client, 1}, "Step", std::string(4000, 'a'));
+    const int64_t one = live();
+    EXPECT_GE(one, 104'000);
+    guard.check({client, 2}, "Step");
+    guard.note({client, 2}, "Step", "b");
+    EXPECT_EQ(live(), one) << "a client counts once";
+    guard.check({"failed", 1}, "Step");
+    guard.check({"next", 1}, "Step");
+    guard.note({"next", 1}, "Step", "c");
+    EXPECT_LT(live(), one + 6000) << "a change that failed leaves nothing";
+  }
+  EXPECT_EQ(live(), 0);
+}
+
 }  // namespace
 }  // namespace tapewire
