@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/kernels/reduce.h"
+#include "server/model/captures.h"
 #include "server/model/phase_timer.h"
 #include "server/model/transaction.h"
 
@@ -17,27 +18,6 @@ namespace tapewire {
 namespace {
 
 constexpr std::string_view kGradPrefix = "grad:";
-
-// Takes the outputs of modules during one forward, under their paths.
-class Captures {
- public:
-  void watch(Module& module, const std::string& path) {
-    handles_.push_back(module.register_forward_hook([this, path](Module&, const Args&, const Value& output) {
-      std::vector<Tensor> tensors;
-      flatten_tensors(output, tensors);
-      for (size_t i = 0; i < tensors.size(); ++i) taken_.push_back({i == 0 ? path : str_cat(path, "_", i), tensors[i]});
-      return std::optional<Value>();
-    }));
-  }
-  ~Captures() {
-    for (HookHandle& handle : handles_) handle.remove();
-  }
-  const std::vector<NamedTensor>& taken() const { return taken_; }
-
- private:
-  std::vector<HookHandle> handles_;
-  std::vector<NamedTensor> taken_;
-};
 
 std::vector<NamedTensor> freeze(const std::vector<NamedTensor>& tensors) {
   std::vector<NamedTensor> out;
