@@ -110,21 +110,6 @@ struct TrainStepArgs {
   StepArgs step;
 };
 
-struct EvaluateBatch {
-  std::vector<NamedTensor> inputs;
-  std::vector<NamedTensor> targets;
-};
-
-/// Sums over the batches of one Evaluate.
-struct Evaluation {
-  std::vector<std::string> metrics;
-  BuiltLoss loss;
-  int64_t parameter_version = 0;
-  int64_t samples = 0;
-  double loss_sum = 0;  // over samples
-  std::map<std::string, double> sums;
-};
-
 /// WriteStateRequest, put together.
 struct LoadStateArgs {
   StateDict state;

@@ -13,6 +13,7 @@
 #include "core/base/random.h"
 #include "server/model/build.h"
 #include "server/model/calls.h"
+#include "server/model/evaluation.h"
 #include "server/model/once.h"
 #include "server/model/snapshot.h"
 #include "server/model/strand.h"

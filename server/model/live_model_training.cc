@@ -1,27 +1,18 @@
 // Steps and evaluation of a live model.
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "core/autograd/engine.h"
 #include "core/autograd/grad_mode.h"
 #include "core/base/cancel.h"
 #include "core/base/error.h"
-#include "core/base/suggest.h"
 #include "core/optim/clip.h"
+#include "server/model/evaluation.h"
 #include "server/model/phase_timer.h"
 #include "server/model/transaction.h"
 
 namespace tapewire {
 namespace {
-
-int64_t batch_size(const std::vector<NamedTensor>& inputs) {
-  if (inputs.empty() || inputs[0].tensor.dim() == 0) return 1;
-  return inputs[0].tensor.size(0);
-}
-
-constexpr std::array<std::string_view, 4> kMetricNames{"accuracy", "top5", "mae", "mse"};
 
 void check_rate(const std::optional<double>& rate) {
   if (rate && !(*rate >= 0 && std::isfinite(*rate))) fail("learning_rate: Invalid learning rate: ", *rate);
@@ -31,28 +22,6 @@ void check_clip(const ClipArgs& clip) {
   if (clip.max_norm && !(*clip.max_norm > 0)) fail("clip.max_norm: must be positive, got ", *clip.max_norm);
   if (clip.max_value && !(*clip.max_value >= 0)) fail("clip.max_value: must not be negative, got ", *clip.max_value);
   if (!(clip.norm_type > 0)) fail("clip.norm_type: must be positive, got ", clip.norm_type);
-}
-
-// How many of the rows have their target class among the k largest scores.
-int64_t hits(const Tensor& scores, const Tensor& target, int64_t k) {
-  const std::vector<double> s = scores.to_vector<double>();
-  const std::vector<int64_t> t = target.to_vector<int64_t>();
-  const auto classes = static_cast<size_t>(scores.size(1));
-  int64_t count = 0;
-  for (size_t row = 0; row < t.size(); ++row) {
-    if (t[row] < 0 || t[row] >= static_cast<int64_t>(classes)) {
-      fail("targets[0]: class ", t[row], " is out of range for ", classes, " classes");
-    }
-    const double own = s[row * classes + static_cast<size_t>(t[row])];
-    int64_t better = 0;
-    for (size_t c = 0; c < classes; ++c) {
-      const double other = s[row * classes + c];
-      // Of equal scores the first class counts, as argmax has it.
-      better += other > own || (other == own && c < static_cast<size_t>(t[row])) ? 1 : 0;
-    }
-    count += std::isnan(own) || better >= k ? 0 : 1;
-  }
-  return count;
 }
 
 }  // namespace
@@ -215,56 +184,14 @@ StepResult LiveModel::train_step(const TrainStepArgs& args) {
 }
 
 Evaluation LiveModel::begin_evaluation(std::vector<std::string> metrics, const v1::LossSpec* loss) const {
-  Evaluation out;
-  for (size_t i = 0; i < metrics.size(); ++i) {
-    if (std::ranges::find(kMetricNames, metrics[i]) == kMetricNames.end()) {
-      fail("metrics[", i, "]: unknown metric ", quoted(metrics[i]), did_you_mean(metrics[i], kMetricNames),
-           " (accuracy, top5, mae, mse)");
-    }
-    if (!out.sums.emplace(metrics[i], 0).second) fail("metrics[", i, "]: ", quoted(metrics[i]), " is given twice");
-  }
-  out.metrics = std::move(metrics);
-  if (loss != nullptr || parts_.loss.module) out.loss = loss_or_default(loss);
-  return out;
+  const bool judged = loss != nullptr || parts_.loss.module;
+  return {std::move(metrics), judged ? loss_or_default(loss) : BuiltLoss()};
 }
 
 void LiveModel::evaluate_batch(Module& root, const EvaluateBatch& batch, Evaluation& evaluation) const {
   const NoGradGuard no_grad;
   const PhaseTimer timer(*metrics_, Phase::kEvaluate);
-  const std::vector<NamedTensor> outputs = name_outputs(root(arguments(batch.inputs, {}, nullptr)));
-  const int64_t samples = batch_size(batch.inputs);
-  if (!evaluation.metrics.empty() && (batch.targets.size() != 1 || outputs.empty())) {
-    fail("targets: metrics need an output and one target a batch, got ", outputs.size(), " and ", batch.targets.size());
-  }
-  if (evaluation.loss.module) {
-    const double loss = compute_loss(evaluation.loss, outputs, batch.targets).item<double>();
-    evaluation.loss_sum += evaluation.loss.module->sums() ? loss : loss * static_cast<double>(samples);
-  }
-  for (const std::string& metric : evaluation.metrics) {
-    const Tensor& output = outputs[0].tensor;
-    const Tensor& target = batch.targets[0].tensor;
-    double& sum = evaluation.sums[metric];
-    if (metric == "accuracy" || metric == "top5") {
-      if (output.dim() != 2 || target.dim() != 1 || target.dtype() != DType::kInt64 ||
-          target.size(0) != output.size(0)) {
-        fail("metric ", metric, ": expects output [N, classes] and target int64[N], got ", to_string(output.spec()),
-             " and ", to_string(target.spec()));
-      }
-      sum += static_cast<double>(hits(output, target, metric == "top5" ? 5 : 1));
-      continue;
-    }
-    if (output.sizes() != target.sizes()) {
-      fail("metric ", metric, ": output ", to_string(output.spec()), " and target ", to_string(target.spec()),
-           " differ in shape");
-    }
-    const std::vector<double> y = output.to_vector<double>();
-    const std::vector<double> t = target.to_vector<double>();
-    double total = 0;
-    for (size_t i = 0; i < y.size(); ++i)
-      total += metric == "mae" ? std::abs(y[i] - t[i]) : (y[i] - t[i]) * (y[i] - t[i]);
-    sum += y.empty() ? 0 : total / static_cast<double>(y.size()) * static_cast<double>(samples);
-  }
-  evaluation.samples += samples;
+  evaluation.add(batch, name_outputs(root(arguments(batch.inputs, {}, nullptr))));
 }
 
 }  // namespace tapewire

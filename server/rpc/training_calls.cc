@@ -92,13 +92,10 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
   void end(Answer<v1::EvaluateResponse> answer) override {
     if (!model_) fail("model: the stream ended before its first message");
     v1::EvaluateResponse out;
-    out.set_samples(sums_->samples);
+    out.set_samples(sums_->samples());
     out.set_parameter_version(sums_->parameter_version);
-    const double count = static_cast<double>(sums_->samples);
-    if (sums_->samples > 0) {
-      if (sums_->loss.module) out.set_loss(sums_->loss_sum / count);
-      for (const auto& [name, sum] : sums_->sums) (*out.mutable_metrics())[name] = sum / count;
-    }
+    if (const std::optional<double> loss = sums_->loss()) out.set_loss(*loss);
+    for (const auto& [name, value] : sums_->metrics()) (*out.mutable_metrics())[name] = value;
     answer(std::move(out));
   }
 

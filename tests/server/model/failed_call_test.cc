@@ -239,7 +239,7 @@ TEST_F(FailedCallTest, AnEvaluationsLossIsTheMeanOverSamplesWhateverTheReduction
                                   evaluation);
                  m.evaluate_batch(m.root(), {.inputs = {{"", ramp({2})}}, .targets = {{"", Tensor::full({2}, 1.0)}}},
                                   evaluation);
-                 return evaluation.loss_sum / static_cast<double>(evaluation.samples);
+                 return evaluation.loss().value();
                })
         .value();
   };

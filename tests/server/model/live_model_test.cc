@@ -328,10 +328,10 @@ TEST_F(LiveModelTest, EvaluationCountsHits) {
     const Tensor scores = Tensor::of<float>({0, 3, 1, 5, 1, 0, 1, 1, 1}, {3, 3});
     m.evaluate_batch(m.root(), {.inputs = {{"", scores}}, .targets = {{"", Tensor::of<int64_t>({1, 1, 0})}}},
                      evaluation);
-    EXPECT_EQ(evaluation.samples, 3);
-    EXPECT_EQ(evaluation.sums["accuracy"], 2);
-    EXPECT_EQ(evaluation.sums["top5"], 3);
-    EXPECT_NEAR(evaluation.loss_sum / 3, -(3 + 1 + 1) / 3.0, 1e-6);
+    EXPECT_EQ(evaluation.samples(), 3);
+    EXPECT_DOUBLE_EQ(evaluation.metrics()["accuracy"], 2 / 3.0);
+    EXPECT_EQ(evaluation.metrics()["top5"], 1);
+    EXPECT_NEAR(evaluation.loss().value(), -(3 + 1 + 1) / 3.0, 1e-6);
     return 0;
   }).value();
 }

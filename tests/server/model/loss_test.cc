@@ -176,7 +176,7 @@ TEST_F(LossModelTest, EvaluatesByALossWithoutTargetsUnlessMetricsWantOne) {
     const EvaluateBatch batch{.inputs = {{"x", Tensor::of<float>({1, 1}, {2, 1})}}, .targets = {}};
     Evaluation evaluation = m.begin_evaluation({}, nullptr);
     m.evaluate_batch(m.root(), batch, evaluation);
-    EXPECT_NEAR(evaluation.loss_sum, 2 * 3, 1e-5);
+    EXPECT_NEAR(evaluation.loss().value(), 3, 1e-5);
     Evaluation judged = m.begin_evaluation({"mse"}, nullptr);
     EXPECT_THROW(m.evaluate_batch(m.root(), batch, judged), Error);
     return 0;
