@@ -1,14 +1,32 @@
 #include "core/graph/program.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <set>
 
 #include "core/base/cancel.h"
 #include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "core/graph/graph_module.h"
 #include "core/ops/registry.h"
 
 namespace tapewire {
+
+namespace {
+
+// What a call gives, as far as it is known before it runs.
+struct Outcome {
+  std::optional<size_t> count;  // of results
+  enum class Kind : uint8_t { kUnknown, kTensor, kTuple } kind = Kind::kUnknown;
+};
+
+constexpr Outcome kOneTensor{1, Outcome::Kind::kTensor};
+Outcome several(size_t count) { return {count, Outcome::Kind::kTuple}; }
+
+std::string counted(size_t count, std::string_view noun) { return str_cat(count, " ", noun, count == 1 ? "" : "s"); }
+
+}  // namespace
 
 // Turns names into slots and checks everything that can be checked without tensors.
 class Program::Compiler {
@@ -45,7 +63,9 @@ class Program::Compiler {
     return slot;
   }
   void bind_tensor(const std::string& name, const Tensor& tensor) {
-    program_.initial_[bind(name, str_cat("name ", quoted(name)))] = tensor;
+    const size_t slot = bind(name, str_cat("name ", quoted(name)));
+    program_.initial_[slot] = tensor;
+    if (tensor.defined()) note_kind(slot, Outcome::Kind::kTensor);
     ++constants_;
   }
 
@@ -116,6 +136,9 @@ class Program::Compiler {
           for (const NamedModule& child : owner_->children()) known.push_back(child.name);
         }
         faults_.push_back(str_cat(where, ": unknown module ", quoted(def.name), did_you_mean(def.name, known)));
+        step.module = nullptr;
+      } else {
+        check_module_arguments(def, step);
       }
     } else {
       bind_op(def, step);
@@ -124,7 +147,162 @@ class Program::Compiler {
       // An empty name drops its result.
       step.results.push_back(name.empty() ? drop() : bind(name, str_cat(where, ".results")));
     }
+    const Outcome outcome = outcome_of(step);
+    if (step.results.size() > 1 && outcome.count && *outcome.count != step.results.size()) {
+      faults_.push_back(str_cat(where, ".results: ", def.name, " gives ", counted(*outcome.count, "result"), ", ",
+                                counted(step.results.size(), "name"), " are bound"));
+    }
+    if (!def.when) {
+      for (const size_t slot : step.results) {
+        note_kind(slot, step.results.size() == 1               ? outcome.kind
+                        : step.op && outcome.count.has_value() ? Outcome::Kind::kTensor
+                                                               : Outcome::Kind::kUnknown);
+      }
+    }
     program_.steps_.push_back(std::move(step));
+  }
+
+  void note_kind(size_t slot, Outcome::Kind kind) {
+    kinds_.resize(std::max(kinds_.size(), slot + 1), Outcome::Kind::kUnknown);
+    kinds_[slot] = kind;
+  }
+  Outcome::Kind kind_of(size_t slot) const { return slot < kinds_.size() ? kinds_[slot] : Outcome::Kind::kUnknown; }
+
+  Outcome outcome_of(const Step& step) const {
+    if (step.module) {
+      if (dynamic_cast<const TensorModule*>(step.module.get()) != nullptr) return kOneTensor;
+      const auto* graph = dynamic_cast<const GraphModule*>(step.module.get());
+      if (graph == nullptr || graph->definition().outputs.size() < 2) return {};
+      return several(graph->definition().outputs.size());
+    }
+    if (!step.op || step.op->op().call != nullptr) return {};
+    const OpDef& op = step.op->op();
+    if (op.many_outputs) return {std::nullopt, Outcome::Kind::kTuple};
+    if (op.visible_outputs == 1) return kOneTensor;
+    // Pooling gives its indices when it is asked to.
+    constexpr std::string_view kIndices = "return_indices";
+    if (!step.op->takes(kIndices)) return several(op.visible_outputs);
+    for (size_t i = 0; i < step.operands.size(); ++i) {
+      if (!step.op->is_attribute(i) || step.op->name_of(i) != kIndices) continue;
+      const Operand& asked = step.operands[i];
+      if (asked.kind != Operand::Kind::kConstant || !asked.constant.is_bool()) return {};
+      return asked.constant.boolean() ? several(op.visible_outputs) : kOneTensor;
+    }
+    return kOneTensor;
+  }
+
+  // What the operand is when it can never be a tensor; empty when it can.
+  std::string no_tensor(const Operand& operand, bool numbers, bool none) const {
+    switch (operand.kind) {
+      case Operand::Kind::kConstant:
+        if (operand.constant.is_tensor() || (numbers && operand.constant.is_number())) return "";
+        if (operand.constant.is_none()) return none ? "" : "none";
+        return operand.constant.is_list() ? "a list" : operand.constant.describe();
+      case Operand::Kind::kSlot:
+        return kind_of(operand.slot) == Outcome::Kind::kTuple ? "a tuple of results" : "";
+      case Operand::Kind::kList:
+        return "a list";
+      case Operand::Kind::kSlice:
+        return "a slice";
+      case Operand::Kind::kTraining:
+        return numbers ? "" : "the training flag";
+    }
+    return "";
+  }
+
+  static std::string place_of(const Step& step, size_t i) {
+    return i < step.positional ? str_cat(step.where, ".args[", i, "]")
+                               : str_cat(step.where, ".kwargs['", step.names[i - step.positional], "']");
+  }
+
+  // The i-th operand of an op, which is (part of) a declared input.
+  void check_input(const Step& step, size_t i) {
+    const OpDef& op = step.op->op();
+    const InputDecl& decl = op.inputs[step.op->input_of(i)];
+    const auto refuse = [&](const std::string& at, const std::string& what) {
+      if (what.empty()) return;
+      faults_.push_back(
+          str_cat(place_of(step, i), at, ": ", op.name, ": argument '", decl.name, "': expected a tensor, got ", what));
+    };
+    const Operand& operand = step.operands[i];
+    const bool numbers = !decl.is_tensor;
+    if (!decl.is_list) return refuse("", no_tensor(operand, numbers, decl.is_optional));
+    const bool list = operand.kind == Operand::Kind::kList;
+    const bool tuple = operand.kind == Operand::Kind::kConstant && operand.constant.is_tuple();
+    if (list) {
+      for (size_t k = 0; k < operand.items.size(); ++k) {
+        refuse(str_cat("[", k, "]"), no_tensor(operand.items[k], numbers, false));
+      }
+    } else if (tuple) {
+      const Tuple& items = operand.constant.tuple();
+      for (size_t k = 0; k < items.size(); ++k) {
+        Operand item;
+        item.constant = items[k];
+        refuse(str_cat("[", k, "]"), no_tensor(item, numbers, false));
+      }
+    } else if (operand.kind != Operand::Kind::kSlot) {
+      refuse("", no_tensor(operand, numbers, false));
+    }
+  }
+
+  // The i-th operand of an op, which is (part of) an attribute: what no value of it can be.
+  void check_attribute(const Step& step, size_t i, const std::vector<AttributeInfo>& attributes) {
+    const std::string_view name = step.op->name_of(i);
+    const auto info = std::ranges::find(attributes, name, &AttributeInfo::name);
+    if (info == attributes.end()) return;
+    constexpr std::array<std::string_view, 7> kPlain{"int", "float", "bool", "string", "dtype", "ints", "floats"};
+    if (std::ranges::find(kPlain, info->type) == kPlain.end()) return;
+    const Operand& operand = step.operands[i];
+    const bool several = info->type == "ints" || info->type == "floats";
+    std::string_view what;
+    if (operand.kind == Operand::Kind::kList && !several) what = "a list";
+    if (operand.kind == Operand::Kind::kSlice) what = "a slice";
+    if (operand.kind == Operand::Kind::kSlot && kind_of(operand.slot) == Outcome::Kind::kTensor) what = "a tensor";
+    if (what.empty()) return;
+    faults_.push_back(str_cat(place_of(step, i), ": ", step.op->op().name, ": attribute '", name, "': expected ",
+                              info->type, ", got ", what));
+  }
+
+  void check_module_arguments(const CallDef& def, const Step& step) {
+    if (const auto* graph = dynamic_cast<const GraphModule*>(step.module.get())) {
+      return check_inputs_of(*graph, def, step);
+    }
+    if (dynamic_cast<const TensorModule*>(step.module.get()) == nullptr) return;
+    const std::string type(step.module->type());
+    for (const std::string& name : step.names) {
+      if (name != "input") {
+        faults_.push_back(str_cat(step.where, ": ", type, " has no argument ", quoted(name), "; it takes input"));
+      }
+    }
+    if (step.operands.size() != 1) {
+      faults_.push_back(
+          str_cat(step.where, ": ", type, " takes one tensor, got ", counted(step.operands.size(), "argument")));
+    } else if (const std::string what = no_tensor(step.operands[0], false, false); !what.empty()) {
+      faults_.push_back(str_cat(place_of(step, 0), ": ", type, ": argument 'input': expected a tensor, got ", what));
+    }
+  }
+
+  void check_inputs_of(const GraphModule& graph, const CallDef& def, const Step& step) {
+    const std::vector<GraphInputDef>& inputs = graph.definition().inputs;
+    std::set<std::string_view> given;
+    if (step.positional > inputs.size()) {
+      faults_.push_back(str_cat(step.where, ": module ", quoted(def.name), " takes ", counted(inputs.size(), "input"),
+                                ", got ", step.positional));
+    }
+    for (size_t i = 0; i < std::min(step.positional, inputs.size()); ++i) given.insert(inputs[i].name);
+    std::set<std::string_view> known;
+    for (const GraphInputDef& input : inputs) known.insert(input.name);
+    for (const std::string& name : step.names) {
+      if (!known.contains(name)) {
+        faults_.push_back(str_cat(step.where, ": module ", quoted(def.name), " has no input ", quoted(name)));
+      } else if (!given.insert(name).second) {
+        faults_.push_back(str_cat(step.where, ": input ", quoted(name), " is given twice"));
+      }
+    }
+    for (const GraphInputDef& input : inputs) {
+      if (input.optional || given.contains(input.name)) continue;
+      faults_.push_back(str_cat(step.where, ": module ", quoted(def.name), " needs its input ", quoted(input.name)));
+    }
   }
 
   static ArgumentHint hint_of(const Operand& operand) {
@@ -134,6 +312,18 @@ class Program::Compiler {
       if (hint_of(item) != ArgumentHint::kLiteral) return ArgumentHint::kUnknown;
     }
     return ArgumentHint::kLiteral;
+  }
+
+  void check_arguments(const Step& step) {
+    const OpDef& op = step.op->op();
+    const std::vector<AttributeInfo> attributes = op.attributes();
+    for (size_t i = 0; i < step.operands.size(); ++i) {
+      if (step.op->is_attribute(i)) {
+        if (op.call == nullptr) check_attribute(step, i, attributes);
+      } else if (op.name != "getitem") {  // which takes tuples and dicts, too
+        check_input(step, i);
+      }
+    }
   }
 
   void bind_op(const CallDef& def, Step& step) {
@@ -158,6 +348,7 @@ class Program::Compiler {
       if (own.empty() && step.op->is_attribute(i)) literal = literal && constant;
       values.push_back(step.operands[i].constant);
     }
+    if (own.empty()) check_arguments(step);
     if (own.empty() && literal) {
       for (const bool training : {false, true}) {
         std::vector<std::string> faults;
@@ -179,10 +370,11 @@ class Program::Compiler {
       for (const Operand& operand : program_.steps_[i].operands) visit(visit, operand, i);
       if (program_.steps_[i].present) last[*program_.steps_[i].present] = i;
     }
+    const std::set<size_t> outputs(program_.outputs_.begin(), program_.outputs_.end());
     const size_t first_constant = program_.inputs_.size();
     for (const auto& [slot, step] : last) {
       const bool constant = slot >= first_constant && slot < first_constant + constants_;
-      const bool output = std::ranges::find(program_.outputs_, slot) != program_.outputs_.end();
+      const bool output = outputs.contains(slot);
       if (!constant && !output) program_.steps_[step].last_uses.push_back(slot);
     }
   }
@@ -191,6 +383,7 @@ class Program::Compiler {
   Module* owner_;
   std::vector<std::string>& faults_;
   std::map<std::string, size_t, std::less<>> slots_;
+  std::vector<Outcome::Kind> kinds_;  // by slot; may be shorter
   size_t constants_ = 0;
 };
 
