@@ -162,7 +162,9 @@ void Trainer::report(const Epoch& epoch, const std::optional<v1::EvaluateRespons
   }
   print_header();
   std::vector<std::string> cells{absl::StrCat(epoch.number + 1), absl::StrFormat("%.4f", epoch.mean_loss())};
-  if (evaluation && metrics_.empty()) cells.push_back(absl::StrFormat("%.4f", evaluation->loss()));
+  if (evaluation && metrics_.empty()) {
+    cells.push_back(evaluation->has_loss() ? absl::StrFormat("%.4f", evaluation->loss()) : "-");
+  }
   for (const auto& metric : metrics_) {
     const auto found = evaluation->metrics().find(metric);
     cells.push_back(found == evaluation->metrics().end() ? "-" : absl::StrFormat("%.4f", found->second));

@@ -39,6 +39,8 @@ class CosineEmbeddingLoss final : public TripleLoss<MarginLossAttrs> {
   explicit CosineEmbeddingLoss(const Options& options = {}) : TripleLoss(kArguments, options) {}
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input1, const Tensor& input2, const Tensor& target) override;
+  double divisor(std::span<const Tensor> arguments) const override;
+  void check_sizes(std::span<const Tensor> arguments) const override;
 
  private:
   static constexpr Arguments kArguments{"input1", "input2", "target"};
@@ -53,6 +55,7 @@ class TripletMarginLoss final : public TripleLoss<TripletMarginLossAttrs> {
   explicit TripletMarginLoss(const Options& options = {});
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& anchor, const Tensor& positive, const Tensor& negative) override;
+  double divisor(std::span<const Tensor> arguments) const override;
 
  private:
   static constexpr Arguments kArguments{"anchor", "positive", "negative"};
@@ -61,24 +64,26 @@ class TripletMarginLoss final : public TripleLoss<TripletMarginLossAttrs> {
 /// The mean over classes i other than the target t of max(0, margin - input[t] + input[i])^p * weight[t]: input [N, C]
 /// or [C], target int64 [N] or []. `weight` is a buffer. Throws for a p other than 1 and 2, and a weight that is not
 /// one-dimensional.
-class MultiMarginLoss final : public PairLoss<ClassWeighted<MultiMarginLossAttrs>> {
+class MultiMarginLoss final : public ClassLoss<ClassWeighted<MultiMarginLossAttrs>> {
  public:
   static constexpr auto kName = "MultiMarginLoss";
   static constexpr auto kDoc = "the mean over classes of what lacks for the target class to be larger by margin";
   explicit MultiMarginLoss(const Options& options = {});
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target) override;
+  double divisor(std::span<const Tensor> arguments) const override;
 };
 
 /// The sum over targets t and other classes i of max(0, 1 - (input[t] - input[i])), divided by the number of classes:
 /// input [N, C] or [C], target int64 of its sizes; a row's targets end at the first that is negative.
-class MultiLabelMarginLoss final : public PairLoss<LossAttrs> {
+class MultiLabelMarginLoss final : public ClassLoss<LossAttrs> {
  public:
   static constexpr auto kName = "MultiLabelMarginLoss";
   static constexpr auto kDoc = "what lacks for each target class to be larger than the other classes by 1";
-  explicit MultiLabelMarginLoss(const Options& options = {}) : PairLoss(options) {}
+  explicit MultiLabelMarginLoss(const Options& options = {}) : ClassLoss(options) {}
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target) override;
+  double divisor(std::span<const Tensor> arguments) const override;
 };
 
 }  // namespace tapewire

@@ -19,6 +19,12 @@ Tensor BCEWithLogitsLoss::forward(const Tensor& input, const Tensor& target) {
 
 Tensor KLDivLoss::forward(const Tensor& input, const Tensor& target) { return kl_div(input, target, options_); }
 
+double KLDivLoss::divisor(std::span<const Tensor> arguments) const {
+  const Tensor& x = arguments[0];
+  if (options_.reduction != KlReduction::kBatchMean) return static_cast<double>(x.numel());
+  return x.dim() == 0 ? 1 : static_cast<double>(x.size(0));
+}
+
 Tensor SoftMarginLoss::forward(const Tensor& input, const Tensor& target) {
   return soft_margin_loss(input, target, options_);
 }
@@ -30,6 +36,8 @@ MultiLabelSoftMarginLoss::MultiLabelSoftMarginLoss(const Options& options) : Pai
 Tensor MultiLabelSoftMarginLoss::forward(const Tensor& input, const Tensor& target) {
   return multilabel_soft_margin_loss(input, target, options_.weight, options_);
 }
+
+double MultiLabelSoftMarginLoss::divisor(std::span<const Tensor> arguments) const { return rows_of(arguments[0]); }
 
 namespace {
 const ModuleFamily kFamily{module_def<BCELoss>(), module_def<BCEWithLogitsLoss>(), module_def<KLDivLoss>(),

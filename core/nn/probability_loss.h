@@ -35,6 +35,7 @@ class BCELoss final : public PairLoss<BceLossOptions> {
   explicit BCELoss(const Options& options = {});
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target) override;
+  Scores scores() const override { return Scores::kProbabilities; }
 };
 
 /// BCELoss of sigmoid(input), exact far out.
@@ -45,6 +46,7 @@ class BCEWithLogitsLoss final : public PairLoss<BceWithLogitsLossOptions> {
   explicit BCEWithLogitsLoss(const Options& options = {});
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target) override;
+  Scores scores() const override { return Scores::kLogits; }
 };
 
 /// target * (log(target) - input): input holds logarithms, and with log_target target does too.
@@ -56,6 +58,7 @@ class KLDivLoss final : public PairLoss<KlDivAttrs> {
   explicit KLDivLoss(const Options& options = {}) : PairLoss(options) {}
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target) override;
+  double divisor(std::span<const Tensor> arguments) const override;
 };
 
 /// log(1 + exp(-target * input)), target being -1 or 1.
@@ -66,6 +69,7 @@ class SoftMarginLoss final : public PairLoss<LossAttrs> {
   explicit SoftMarginLoss(const Options& options = {}) : PairLoss(options) {}
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target) override;
+  Scores scores() const override { return Scores::kLogits; }
 };
 
 /// The mean over the last dimension, the classes, of BCEWithLogitsLoss.
@@ -76,6 +80,8 @@ class MultiLabelSoftMarginLoss final : public PairLoss<ClassWeighted<LossAttrs>>
   explicit MultiLabelSoftMarginLoss(const Options& options = {});
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target) override;
+  double divisor(std::span<const Tensor> arguments) const override;
+  Scores scores() const override { return Scores::kLogits; }
 };
 
 }  // namespace tapewire

@@ -42,11 +42,13 @@ std::vector<const ModuleDef*> all_modules(ModuleKind kind) {
   return out;
 }
 
-Value LossModule::forward(const Args& args) {
-  const ModuleArguments arguments(type(), argument_names_, args);
+Value LossModule::forward(const Args& args) { return compute(arguments(args)); }
+
+Tensors LossModule::arguments(const Args& args) const {
+  const ModuleArguments given(type(), argument_names_, args);
   Tensors tensors;
-  for (const std::string_view name : argument_names_) tensors.push_back(arguments.tensor(name));
-  return compute(tensors);
+  for (const std::string_view name : argument_names_) tensors.push_back(given.tensor(name));
+  return tensors;
 }
 
 }  // namespace tapewire

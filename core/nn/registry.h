@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <typeinfo>
@@ -53,6 +54,13 @@ class ModuleFamily {
   static void add(const ModuleDef& def);
 };
 
+/// How a prediction is read off a loss's first argument.
+enum class Scores : uint8_t {
+  kClasses,        // one score a class: the largest
+  kLogits,         // one yes-or-no question an element: yes above 0
+  kProbabilities,  // the same, yes above 0.5
+};
+
 /// A loss: from tensors to a scalar, or to a tensor when not reduced. core/nn/loss_module.h has what classes derive
 /// from.
 class LossModule : public Module {
@@ -61,7 +69,23 @@ class LossModule : public Module {
   std::span<const std::string_view> argument_names() const { return argument_names_; }
   /// Whether it adds its elements up; a mean otherwise.
   virtual bool sums() const = 0;
+  /// Whether it gives one number; with reduction 'none' it does not.
+  virtual bool reduces() const = 0;
   Value forward(const Args& args) final;
+
+  /// Of what arguments() gives.
+  Tensor forward(std::span<const Tensor> arguments) { return compute(arguments); }
+  /// The arguments of a call in the order of argument_names(). Throws for what is missing, unknown or no tensor.
+  Tensors arguments(const Args& args) const;
+  /// What the mean (KLDivLoss: and batchmean) divides the sum of the losses by: how many there are, or the weight of
+  /// those that count; 0 where none does and the mean is NaN. REQUIRES: forward takes the arguments.
+  virtual double divisor(std::span<const Tensor> arguments) const = 0;
+  /// Throws where forward, as PyTorch's, would broadcast arguments that are meant to be compared element by element,
+  /// and names both with their sizes. For callers whose users see no warning.
+  virtual void check_sizes(std::span<const Tensor> arguments) const = 0;
+  /// The target class that does not count, of a loss that has one.
+  virtual std::optional<int64_t> ignore_index() const { return std::nullopt; }
+  virtual Scores scores() const { return Scores::kClasses; }
 
  protected:
   /// REQUIRES: `argument_names` outlives the module.

@@ -18,6 +18,10 @@ Tensor GaussianNLLLoss::forward(const Tensor& input, const Tensor& target, const
   return gaussian_nll_loss(input, target, var, options_);
 }
 
+void GaussianNLLLoss::check_sizes(std::span<const Tensor> arguments) const {
+  require_equal_sizes(*this, arguments, 2);  // var has sizes of its own, which the op checks
+}
+
 namespace {
 const ModuleFamily kFamily{module_def<L1Loss>(), module_def<SmoothL1Loss>(), module_def<HuberLoss>(),
                            module_def<PoissonNLLLoss>(), module_def<GaussianNLLLoss>()};

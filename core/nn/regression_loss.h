@@ -61,6 +61,7 @@ class GaussianNLLLoss final : public TripleLoss<GaussianNllLossAttrs> {
   explicit GaussianNLLLoss(const Options& options = {}) : TripleLoss(kArguments, options) {}
   std::string_view type() const override { return kName; }
   Tensor forward(const Tensor& input, const Tensor& target, const Tensor& var) override;
+  void check_sizes(std::span<const Tensor> arguments) const override;
 
  private:
   static constexpr Arguments kArguments{"input", "target", "var"};

@@ -31,6 +31,8 @@ class BoundCall {
   bool is_attribute(size_t i) const { return slots_[i].attribute; }
   /// The declared input that the i-th value is (part of). REQUIRES: it is no attribute.
   size_t input_of(size_t i) const { return slots_[i].input; }
+  /// The parameter that the i-th value is (part of).
+  std::string_view name_of(size_t i) const { return slots_[i].name; }
   bool takes(std::string_view attribute) const;
   /// Whether one of the values is (part of) that attribute.
   bool given(std::string_view attribute) const;

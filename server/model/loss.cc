@@ -4,6 +4,8 @@
 
 #include "core/base/limit_error.h"
 #include "core/base/suggest.h"
+#include "core/ops/reduction.h"
+#include "core/ops/shape_ops.h"
 
 namespace tapewire {
 namespace {
@@ -47,7 +49,7 @@ class LossCall {
 
   void take_outputs(const std::vector<NamedTensor>& outputs) {
     if (open_.size() == 1) {
-      bind(open_[0], judged(outputs));
+      bind(open_[0], judged_output(loss_, outputs));
       return;
     }
     if (!loss_.output.empty()) {
@@ -66,7 +68,12 @@ class LossCall {
     }
   }
 
-  Tensor run() const { return loss_.module->forward(args_).tensor(); }
+  /// All arguments in the loss's order. Throws when they would broadcast although they are to be compared one by one.
+  Tensors arguments() const {
+    Tensors out = loss_.module->arguments(args_);
+    loss_.module->check_sizes(out);
+    return out;
+  }
 
  private:
   bool is_open(std::string_view name) const { return std::ranges::find(open_, name) != open_.end(); }
@@ -74,16 +81,6 @@ class LossCall {
   void bind(std::string_view name, const Tensor& tensor) {
     args_.named.emplace_back(name, tensor);
     std::erase(open_, name);
-  }
-
-  // The output that the loss names, or the first.
-  const Tensor& judged(const std::vector<NamedTensor>& outputs) const {
-    if (outputs.empty()) fail("the model put out no tensor for the loss");
-    if (loss_.output.empty()) return outputs[0].tensor;
-    if (const NamedTensor* output = find(outputs, loss_.output)) return output->tensor;
-    std::vector<std::string_view> known;
-    for (const NamedTensor& o : outputs) known.push_back(o.name);
-    fail("loss.output: the model has no output ", quoted(loss_.output), did_you_mean(loss_.output, known));
   }
 
   const BuiltLoss& loss_;
@@ -113,13 +110,40 @@ BuiltLoss build_loss(const v1::LossSpec& spec, const DefinitionLimits& limits, c
   return {std::static_pointer_cast<LossModule>(module), spec.output()};
 }
 
+const Tensor& judged_output(const BuiltLoss& loss, const std::vector<NamedTensor>& outputs) {
+  if (outputs.empty()) fail("the model put out no tensor for the loss");
+  if (loss.output.empty()) return outputs[0].tensor;
+  if (const NamedTensor* output = find(outputs, loss.output)) return output->tensor;
+  std::vector<std::string_view> known;
+  for (const NamedTensor& o : outputs) known.push_back(o.name);
+  fail("loss.output: the model has no output ", quoted(loss.output), did_you_mean(loss.output, known));
+}
+
 Tensor compute_loss(const BuiltLoss& loss, const std::vector<NamedTensor>& outputs,
                     const std::vector<NamedTensor>& targets) {
   LossCall call(loss);
   call.take_targets(targets);
   call.take_outputs(outputs);
   try {
-    return call.run();
+    return loss.module->forward(call.arguments());
+  } catch (const Error& error) {
+    throw error.within("loss");
+  }
+}
+
+LossSum sum_loss(const BuiltLoss& loss, const std::vector<NamedTensor>& outputs,
+                 const std::vector<NamedTensor>& targets, int64_t samples) {
+  LossCall call(loss);
+  call.take_targets(targets);
+  call.take_outputs(outputs);
+  try {
+    const LossModule& module = *loss.module;
+    const Tensors arguments = call.arguments();
+    const Tensor value = loss.module->forward(arguments);
+    const double count = module.sums() ? static_cast<double>(samples) : module.divisor(arguments);
+    if (count == 0) return {};
+    const double total = sum(to(value, DType::kFloat64)).item<double>();
+    return {module.sums() || !module.reduces() ? total : total * count, count};
   } catch (const Error& error) {
     throw_within(error, "loss");
   }

@@ -78,10 +78,7 @@ ForwardResult ModelState::forward(const ForwardArgs& args) {
     const PhaseTimer timer(*metrics_, Phase::kForward);
     tape->outputs = signature_->name_outputs((*parts_.root)(inputs));
   }
-  for (const NamedTensor& captured : captures.taken()) {
-    if (captured.tensor.requires_grad()) retain_grad(captured.tensor);
-    tape->captured.push_back(captured);
-  }
+  tape->captured = captures.taken();
   result.outputs = freeze(tape->outputs);
   result.captured = freeze(tape->captured);
   check_answer({&result.outputs, &result.captured}, args.max_answer_bytes);

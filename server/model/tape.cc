@@ -230,12 +230,14 @@ size_t TapeStore::size() const {
 }
 
 int64_t tape_bytes(const Tape& tape, const std::vector<const Storage*>& known) {
-  std::set<const Storage*> counted(known.begin(), known.end());
+  // By their bytes: a captured output shares those of the tensor that the graph goes on with.
+  std::set<const Buffer*> counted;
+  for (const Storage* storage : known) counted.insert(storage->share_buffer().get());
   std::set<const Node*> seen;
   std::vector<Ref<Node>> stack;
   int64_t bytes = 0;
   const auto count = [&](const Storage& storage) {
-    if (counted.insert(&storage).second) bytes += static_cast<int64_t>(storage.size());
+    if (counted.insert(storage.share_buffer().get()).second) bytes += static_cast<int64_t>(storage.size());
   };
   for (const auto* list : {&tape.outputs, &tape.captured, &tape.inputs, &tape.grads}) {
     for (const NamedTensor& root : *list) {

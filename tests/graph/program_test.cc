@@ -199,6 +199,109 @@ TEST(ProgramTest, EveryFaultIsReportedWithItsPlace) {
   EXPECT_THAT(faults, Contains(HasSubstr("outputs[0]: unknown name 'z'")));
 }
 
+ArgumentDef list(std::vector<ArgumentDef> items) { return {std::move(items)}; }
+
+CallDef binding(CallDef call, std::vector<std::string> results) {
+  call.results = std::move(results);
+  return call;
+}
+
+CallDef with(CallDef call, std::string name, ArgumentDef argument) {
+  call.kwargs.emplace_back(std::move(name), std::move(argument));
+  return call;
+}
+
+// The faults of one call, whose first result is the output.
+std::vector<std::string> faults_of_call(const CallDef& call) { return faults_of(graph({call}, call.results[0])); }
+
+TEST(ProgramTest, ACallBindsAsManyNamesAsItsOpGivesResults) {
+  EXPECT_THAT(faults_of_call(binding(op("relu", {ref("x")}, ""), {"a", "b"})),
+              ElementsAre("calls[0].results: relu gives 1 result, 2 names are bound"));
+  EXPECT_THAT(faults_of_call(binding(op("relu_", {ref("x")}, ""), {"a", ""})),
+              ElementsAre("calls[0].results: relu_ gives 1 result, 2 names are bound"));
+  const CallDef top = op("topk", {ref("x"), literal(2)}, "");
+  EXPECT_THAT(faults_of_call(binding(top, {"a", "b", "c"})),
+              ElementsAre("calls[0].results: topk gives 2 results, 3 names are bound"));
+  const CallDef aminmax = op("aminmax", {ref("x")}, "");
+  EXPECT_THAT(faults_of_call(binding(aminmax, {"a", "b", "c"})),
+              ElementsAre("calls[0].results: aminmax gives 2 results, 3 names are bound"));
+  for (const std::vector<std::string>& names : {std::vector<std::string>{"a", "b"}, {"a", ""}, {"both"}}) {
+    EXPECT_THAT(faults_of_call(binding(top, names)), testing::IsEmpty());
+    EXPECT_THAT(faults_of_call(binding(aminmax, names)), testing::IsEmpty());
+  }
+}
+
+TEST(ProgramTest, PoolingGivesItsIndicesWhenItIsAskedTo) {
+  const CallDef pool = op("max_pool2d", {ref("x"), literal(2)}, "y");
+  EXPECT_THAT(faults_of_call(pool), testing::IsEmpty());
+  EXPECT_THAT(faults_of_call(binding(pool, {"y", "at"})),
+              ElementsAre("calls[0].results: max_pool2d gives 1 result, 2 names are bound"));
+  const CallDef asked = with(pool, "return_indices", literal(true));
+  EXPECT_THAT(faults_of_call(binding(asked, {"y", "at"})), testing::IsEmpty());
+  EXPECT_THAT(faults_of_call(binding(asked, {"y", "at", "more"})),
+              ElementsAre("calls[0].results: max_pool2d gives 2 results, 3 names are bound"));
+}
+
+TEST(ProgramTest, HowManyPiecesThereAreIsKnownWhenItRuns) {
+  EXPECT_THAT(faults_of_call(binding(op("split", {ref("x"), literal(1)}, ""), {"a", "b", "c"})), testing::IsEmpty());
+  EXPECT_THAT(faults_of_call(binding(op("unbind", {ref("x")}, ""), {"a", "b", "c"})), testing::IsEmpty());
+  EXPECT_THAT(faults_of_call(binding(op("max", {ref("x"), literal(0)}, ""), {"a", "b"})), testing::IsEmpty());
+}
+
+TEST(ProgramTest, AListIsNoTensor) {
+  const std::string refused = "calls[0].args[0]: relu: argument 'input': expected a tensor, got ";
+  EXPECT_THAT(faults_of_call(op("relu", {list({ref("x")})}, "y")), ElementsAre(refused + "a list"));
+  EXPECT_THAT(faults_of_call(op("relu", {list({list({ref("x")})})}, "y")), ElementsAre(refused + "a list"));
+  EXPECT_THAT(faults_of_call(op("relu", {list({literal(1.0), literal(2.0)})}, "y")),
+              ElementsAre(testing::StartsWith(refused)));
+  EXPECT_THAT(faults_of_call(op("relu", {{SliceDef{{literal(0), literal(1), literal(1)}}}}, "y")),
+              ElementsAre(testing::StartsWith(refused)));
+  EXPECT_THAT(faults_of_call(op("relu", {literal(Value())}, "y")), ElementsAre(refused + "none"));
+  EXPECT_THAT(faults_of_call(op("relu", {literal("x")}, "y")), ElementsAre(refused + "string 'x'"));
+  EXPECT_THAT(faults_of_call(op("max", {list({ref("x")}), literal(0)}, "y")),
+              ElementsAre("calls[0].args[0]: max: argument 'input': expected a tensor, got a list"));
+  EXPECT_THAT(faults_of_call(with(op("add", {ref("x")}, "y"), "other", list({ref("x")}))),
+              ElementsAre("calls[0].kwargs['other']: add: argument 'other': expected a tensor, got a list"));
+  EXPECT_THAT(faults_of_call(op("add", {ref("x"), literal(2)}, "y")), testing::IsEmpty()) << "a number is one";
+}
+
+TEST(ProgramTest, AListOfTensorsHoldsTensors) {
+  EXPECT_THAT(faults_of_call(op("cat", {list({ref("x"), ref("x")})}, "y")), testing::IsEmpty());
+  EXPECT_THAT(faults_of_call(op("cat", {list({ref("x"), list({ref("x")})})}, "y")),
+              ElementsAre("calls[0].args[0][1]: cat: argument 'tensors': expected a tensor, got a list"));
+  EXPECT_THAT(faults_of_call(op("cat", {list({ref("x"), literal(Value())})}, "y")),
+              ElementsAre("calls[0].args[0][1]: cat: argument 'tensors': expected a tensor, got none"));
+  EXPECT_THAT(faults_of_call(op("cat", {literal("x")}, "y")),
+              ElementsAre("calls[0].args[0]: cat: argument 'tensors': expected a tensor, got string 'x'"));
+}
+
+TEST(ProgramTest, ATupleOfResultsIsNoTensor) {
+  const CallDef pieces = op("chunk", {ref("x"), literal(2)}, "both");
+  EXPECT_THAT(faults_of(graph({pieces, op("relu", {ref("both")}, "y")}, "y")),
+              ElementsAre("calls[1].args[0]: relu: argument 'input': expected a tensor, got a tuple of results"));
+  EXPECT_THAT(faults_of(graph({pieces, op("cat", {ref("both")}, "y")}, "y")), testing::IsEmpty());
+  EXPECT_THAT(
+      faults_of(graph({pieces, op("getitem", {ref("both"), literal(0)}, "a"), op("relu", {ref("a")}, "y")}, "y")),
+      testing::IsEmpty());
+  // What may not run gives none where an optional argument takes it.
+  CallDef sometimes = op("topk", {ref("x"), literal(1)}, "both");
+  sometimes.when = ConditionDef{.present = {}, .training = true};
+  EXPECT_THAT(faults_of(graph({sometimes, op("relu", {ref("both")}, "y")}, "y")), testing::IsEmpty());
+}
+
+TEST(ProgramTest, ATensorOrAListIsNoNumber) {
+  EXPECT_THAT(faults_of_call(op("softmax", {ref("x"), list({ref("x")})}, "y")),
+              ElementsAre("calls[0].args[1]: softmax: attribute 'dim': expected int, got a list"));
+  EXPECT_THAT(
+      faults_of(graph({op("relu", {ref("x")}, "r"), with(op("softmax", {ref("x")}, "y"), "dim", ref("r"))}, "y")),
+      ElementsAre("calls[1].kwargs['dim']: softmax: attribute 'dim': expected int, got a tensor"));
+}
+
+TEST(ProgramTest, TooManyArgumentsAreAFault) {
+  EXPECT_THAT(faults_of_call(op("relu", {ref("x"), ref("x")}, "y")),
+              ElementsAre("calls[0]: relu: takes 1 positional arguments at most, got 2"));
+}
+
 TEST(ProgramTest, AFailureNamesTheCall) {
   const GraphDef def = graph({op("mm", {ref("x"), ref("x")}, "y")}, "y");
   try {
@@ -244,6 +347,57 @@ TEST(GraphModuleTest, ItselfIsNoChildOfIt) {
   std::vector<std::string> faults;
   module->compile(faults);
   EXPECT_THAT(faults, ElementsAre(HasSubstr("calls[0]: unknown module ''")));
+}
+
+CallDef child_call(std::string path, std::vector<ArgumentDef> args, std::vector<std::string> results) {
+  CallDef call;
+  call.target = CallDef::Target::kModule;
+  call.name = std::move(path);
+  call.args = std::move(args);
+  call.results = std::move(results);
+  return call;
+}
+
+// The faults of a graph of one call, whose children are a Linear "fc" and a Graph "pair" from a and b to both.
+std::vector<std::string> faults_of_child_call(const CallDef& call) {
+  const auto root = std::make_shared<GraphModule>(graph({call}, call.results[0]));
+  root->register_module("fc", std::make_shared<Linear>(4, 2));
+  root->register_module("pair",
+                        std::make_shared<GraphModule>(GraphDef{{{"a", false, {}}, {"b", false, {}}}, {}, {"a", "b"}}));
+  std::vector<std::string> faults;
+  root->compile(faults);
+  return faults;
+}
+
+TEST(GraphModuleTest, ALayerTakesOneTensorAndGivesOne) {
+  EXPECT_THAT(faults_of_child_call(child_call("fc", {ref("x")}, {"y"})), testing::IsEmpty());
+  EXPECT_THAT(faults_of_child_call(with(child_call("fc", {}, {"y"}), "input", ref("x"))), testing::IsEmpty());
+  EXPECT_THAT(faults_of_child_call(child_call("fc", {ref("x")}, {"y", "z"})),
+              ElementsAre("calls[0].results: fc gives 1 result, 2 names are bound"));
+  EXPECT_THAT(faults_of_child_call(child_call("fc", {ref("x"), ref("x")}, {"y"})),
+              ElementsAre("calls[0]: Linear takes one tensor, got 2 arguments"));
+  EXPECT_THAT(faults_of_child_call(child_call("fc", {}, {"y"})),
+              ElementsAre("calls[0]: Linear takes one tensor, got 0 arguments"));
+  EXPECT_THAT(faults_of_child_call(child_call("fc", {list({ref("x")})}, {"y"})),
+              ElementsAre("calls[0].args[0]: Linear: argument 'input': expected a tensor, got a list"));
+  EXPECT_THAT(faults_of_child_call(child_call("fc", {literal(2)}, {"y"})),
+              ElementsAre("calls[0].args[0]: Linear: argument 'input': expected a tensor, got int 2"));
+  EXPECT_THAT(faults_of_child_call(with(child_call("fc", {}, {"y"}), "inputs", ref("x"))),
+              ElementsAre("calls[0]: Linear has no argument 'inputs'; it takes input"));
+}
+
+TEST(GraphModuleTest, AGraphTakesAndGivesWhatItDeclares) {
+  EXPECT_THAT(faults_of_child_call(child_call("pair", {ref("x"), ref("x")}, {"y", "z"})), testing::IsEmpty());
+  EXPECT_THAT(faults_of_child_call(child_call("pair", {ref("x"), ref("x")}, {"y", "z", "w"})),
+              ElementsAre("calls[0].results: pair gives 2 results, 3 names are bound"));
+  EXPECT_THAT(faults_of_child_call(child_call("pair", {ref("x"), ref("x"), ref("x")}, {"y"})),
+              ElementsAre("calls[0]: module 'pair' takes 2 inputs, got 3"));
+  EXPECT_THAT(faults_of_child_call(child_call("pair", {ref("x")}, {"y"})),
+              ElementsAre("calls[0]: module 'pair' needs its input 'b'"));
+  EXPECT_THAT(faults_of_child_call(with(child_call("pair", {ref("x"), ref("x")}, {"y"}), "a", ref("x"))),
+              ElementsAre("calls[0]: input 'a' is given twice"));
+  EXPECT_THAT(faults_of_child_call(with(child_call("pair", {ref("x"), ref("x")}, {"y"}), "c", ref("x"))),
+              ElementsAre("calls[0]: module 'pair' has no input 'c'"));
 }
 
 TEST(GraphModuleTest, AnUnknownChildIsAFault) {

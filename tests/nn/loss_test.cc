@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <memory>
+#include <set>
 
 #include "core/autograd/engine.h"
 #include "core/autograd/meta.h"
@@ -76,6 +77,94 @@ TEST(LossTest, OnlyReductionSumSums) {
   EXPECT_FALSE(make("KLDivLoss", {{"reduction", "batchmean"}})->sums());
   EXPECT_FALSE(make("TripletMarginLoss", {})->sums());
   EXPECT_TRUE(make("TripletMarginLoss", {{"reduction", "sum"}})->sums());
+}
+
+// A loss's positional arguments, in its order.
+Tensors in_order(const LossModule& loss, const std::vector<NamedTensor>& arguments) {
+  Args args;
+  for (const NamedTensor& argument : arguments) args.named.emplace_back(argument.name, argument.tensor);
+  return loss.arguments(args);
+}
+
+bool fit(const LossModule& loss, const Tensors& arguments) {
+  return error_of([&] { loss.check_sizes(arguments); }).empty();
+}
+
+TEST(LossTest, TheDivisorIsWhatTheMeanDividesTheSumBy) {
+  std::set<std::string> seen;
+  for (const recorded::LossCase& row : recorded::loss_cases()) {
+    SCOPED_TRACE(described(row));
+    const auto reduced = [&](const char* reduction) {
+      AttributeMap attributes = row.attributes;
+      attributes["reduction"] = reduction;
+      return make(row.type, attributes);
+    };
+    const auto sum_loss = reduced("sum");
+    const Tensors arguments = in_order(*sum_loss, row.arguments);
+    if (!fit(*sum_loss, arguments)) continue;
+    const double total = sum_loss->forward(arguments).item<double>();
+    for (const char* reduction : {"mean", "batchmean"}) {
+      if (std::string_view(reduction) == "batchmean" && row.type != "KLDivLoss") continue;
+      const auto loss = reduced(reduction);
+      EXPECT_NEAR(loss->forward(arguments).item<double>(), total / loss->divisor(arguments), 1e-12) << reduction;
+      seen.insert(row.type + reduction);
+    }
+  }
+  for (const ModuleDef* def : all_modules(ModuleKind::kLoss)) {
+    EXPECT_TRUE(seen.contains(std::string(def->name) + "mean")) << def->name;
+  }
+  EXPECT_TRUE(seen.contains("KLDivLossbatchmean"));
+}
+
+TEST(LossTest, NothingCountsWhereTheMeanIsNaN) {
+  const Tensor x = pattern({2, 3});
+  const Tensor none = Tensor::of<int64_t>({-100, -100});
+  EXPECT_EQ(CrossEntropyLoss().divisor(Tensors{x, none}), 0);
+  const Tensor weight = Tensor::of<double>({0, 1, 1});
+  EXPECT_EQ(NLLLoss({{}, weight}).divisor(Tensors{x, Tensor::of<int64_t>({0, 0})}), 0);
+  EXPECT_EQ(MSELoss().divisor(Tensors{pattern({0, 3}), pattern({0, 3})}), 0);
+  EXPECT_EQ(TripletMarginLoss().divisor(Tensors{pattern({0, 3}), pattern({0, 3}), pattern({0, 3})}), 0);
+}
+
+TEST(LossTest, OnlyReductionNoneDoesNotReduce) {
+  EXPECT_FALSE(make("KLDivLoss", {{"reduction", "none"}})->reduces());
+  EXPECT_TRUE(make("KLDivLoss", {{"reduction", "batchmean"}})->reduces());
+  EXPECT_TRUE(make("MSELoss", {})->reduces());
+}
+
+TEST(LossTest, ChecksTheSizesOfWhatItComparesElementByElement) {
+  const Tensor column = pattern({4, 1});
+  const Tensor row = pattern({4});
+  for (const char* type : {"MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "BCELoss", "BCEWithLogitsLoss",
+                           "KLDivLoss", "SoftMarginLoss", "MultiLabelSoftMarginLoss", "HingeEmbeddingLoss"}) {
+    EXPECT_EQ(error_of([&] { make(type, {})->check_sizes(Tensors{column, row}); }),
+              str_cat(type,
+                      ": input [4, 1] and target [4] differ in shape and would broadcast to [4, 4]; reshape one "
+                      "to the shape of the other"));
+    EXPECT_EQ(error_of([&] { make(type, {})->check_sizes(Tensors{column, column}); }), "") << type;
+  }
+  EXPECT_THAT(error_of([&] { PoissonNLLLoss().check_sizes(Tensors{column, row}); }), HasSubstr("log_input [4, 1]"));
+  EXPECT_EQ(error_of([&] { MSELoss().check_sizes(Tensors{row, pattern({3})}); }),
+            "MSELoss: input [4] and target [3] differ in shape; reshape one to the shape of the other");
+}
+
+TEST(LossTest, ChecksTheSizesOfThree) {
+  const Tensor x = pattern({4, 2});
+  const Tensor one = pattern({1, 2});
+  EXPECT_THAT(error_of([&] { TripletMarginLoss().check_sizes(Tensors{x, x, one}); }),
+              HasSubstr("anchor [4, 2] and negative [1, 2] differ in shape and would broadcast to [4, 2]"));
+  EXPECT_THAT(error_of([&] { MarginRankingLoss().check_sizes(Tensors{x, x, one}); }), HasSubstr("target [1, 2]"));
+  EXPECT_THAT(error_of([&] { CosineEmbeddingLoss().check_sizes(Tensors{x, one, pattern({4})}); }),
+              HasSubstr("input2 [1, 2]"));
+  EXPECT_THAT(error_of([&] { CosineEmbeddingLoss().check_sizes(Tensors{x, x, pattern({1})}); }),
+              HasSubstr("expects a target for each row of input1 [4, 2], got [1]"));
+  EXPECT_EQ(error_of([&] { CosineEmbeddingLoss().check_sizes(Tensors{x, x, pattern({4})}); }), "");
+  EXPECT_THAT(error_of([&] { GaussianNLLLoss().check_sizes(Tensors{x, one, x}); }), HasSubstr("target [1, 2]"));
+  for (const Tensor& var : {x, pattern({4}), pattern({4, 1})}) {
+    EXPECT_EQ(error_of([&] { GaussianNLLLoss().check_sizes(Tensors{x, x, var}); }), "");
+  }
+  const Tensor classes = Tensor::of<int64_t>({0, 1, 1, 0});
+  EXPECT_EQ(error_of([&] { CrossEntropyLoss().check_sizes(Tensors{x, classes}); }), "");
 }
 
 TEST(LossTest, WeightsAreBuffersOfTheStateDict) {

@@ -92,6 +92,20 @@ TEST(LossTest, TellsWhatDoesNotFit) {
               HasSubstr("loss: gaussian_nll_loss: var has negative entry/entries"));
 }
 
+TEST(LossTest, WhatWouldBroadcastIsRefused) {
+  const Tensor column = Tensor::zeros({4, 1});
+  const Tensor row = Tensor::zeros({4});
+  EXPECT_EQ(error_of(kMse, {{"y", column}}, {{"", row}}),
+            "loss: MSELoss: input [4, 1] and target [4] differ in shape and would broadcast to [4, 4]; reshape one to "
+            "the shape of the other");
+  EXPECT_THAT(error_of(kTriplet, {{"a", column}, {"p", column}, {"n", Tensor::zeros({1, 1})}}, {}),
+              HasSubstr("anchor [4, 1] and negative [1, 1] differ in shape"));
+  EXPECT_EQ(value_of(kGaussian, {{"mean", Tensor::zeros({4, 2})}},
+                     {{"target", Tensor::zeros({4, 2})}, {"var", Tensor::full({4, 1}, 1.0)}}),
+            0)
+      << "a variance may be smaller";
+}
+
 TEST(LossTest, WeightsAreTensorsOrLists) {
   const std::vector<NamedTensor> outputs{{"", Tensor::of<float>({1, 2, 4, 8}, {2, 2})}};
   const std::vector<NamedTensor> targets{{"", Tensor::of<int64_t>({0, 1})}};
