@@ -104,8 +104,7 @@ ConvShape square(int64_t batch, int64_t in, int64_t out, int64_t size, int64_t g
 
 // Shapes whose work is cut along the batch, the channels and the groups, against our own way.
 TEST(OneDnn, PiecesGiveTheWhole) {
-  for (const ConvShape& s :
-       {square(3, 80, 72, 80), square(1, 160, 40, 90), square(2, 192, 320, 40, 2), square(2, 128, 320, 80, 2)}) {
+  for (const ConvShape& s : {square(3, 160, 72, 80), square(1, 192, 72, 80), square(2, 192, 320, 48, 2)}) {
     ASSERT_TRUE(onednn::suits(s));
     const Tensor x = random_tensor(Shape{s.batch * s.in_channels * s.in_plane()}, DType::kFloat32, -1, 1, 1);
     const Tensor w = random_tensor(Shape{s.weight_count()}, DType::kFloat32, -1, 1, 2);

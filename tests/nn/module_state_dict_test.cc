@@ -53,21 +53,24 @@ TEST(StateDictTest, ACancelledLoadCopiesAllOrNothing) {
   for (int i = 0; i < 12; ++i) net->register_buffer("b" + std::to_string(i), Tensor::full({300'000}, 1.0));
   StateDict state;
   for (const NamedTensor& t : net->state_dict()) state.push_back({t.name, Tensor::full({300'000}, 2.0)});
-  // Another thread cancels, at once or ever later, until it comes too late.
-  for (int64_t turns = 0; turns < 1'000'000'000; turns += 1000 + turns / 4) {
+  // Another thread cancels, at once or ever later, until it came too late a few times.
+  int late = 0;
+  for (int64_t turns = 0; late < 5 && turns < 1'000'000'000; turns += 1000 + turns / 8) {
     for (const NamedTensor& t : net->state_dict()) kernels::fill(t.tensor, 1.0);
     CancelToken token;
+    std::atomic<bool> started{false};
     std::thread other([&] {
+      started = true;
       for (std::atomic<int64_t> i = 0; i < turns;) i.fetch_add(1, std::memory_order_relaxed);
       token.cancel();
     });
+    while (!started) std::this_thread::yield();
     double expected = 2;
-    bool late = false;
     {
       const CancelScope scope(&token);
       try {
         net->load_state_dict(state);
-        late = !token.cancelled();
+        if (!token.cancelled()) ++late;
       } catch (const Error&) {
         expected = 1;
       }
@@ -76,7 +79,7 @@ TEST(StateDictTest, ACancelledLoadCopiesAllOrNothing) {
     for (const NamedTensor& t : net->state_dict()) {
       EXPECT_EQ(kernels::sum_of_squares(t.tensor), 300'000 * expected * expected);
     }
-    if (late || HasFailure()) return;
+    if (HasFailure()) return;
   }
 }
 
