@@ -182,18 +182,19 @@ class Walk {
     const auto number = static_cast<uint32_t>(*tag >> 3);
     const auto wire = static_cast<uint32_t>(*tag & 7);
     if (number == 0 || *tag > UINT32_MAX) return at("", "malformed: a field has no valid number");
-    const Field* field = frame.type != nullptr ? frame.type->find(number) : nullptr;
+    const Field* known = frame.type != nullptr ? frame.type->find(number) : nullptr;
     // What comes in another form than the field's is unknown to protobuf, too.
-    if (field != nullptr && wire != field->wire && !(wire == kBytes && field->packable)) field = nullptr;
+    const bool fits = known != nullptr && (wire == known->wire || (wire == kBytes && known->packable));
+    const Field* field = fits ? known : nullptr;
     switch (wire) {
       case kVarint:
-        if (!bytes_.varint(frame.end)) return at(label(field, number), "truncated: a number");
+        if (!bytes_.varint(frame.end)) return at(label(known, number), "truncated: a number");
         return count(field, number, 1);
       case kFixed64:
       case kFixed32: {
         const int64_t size = wire == kFixed64 ? 8 : 4;
         if (frame.end - bytes_.position() < size || !bytes_.skip(size)) {
-          return at(label(field, number), "truncated: a number");
+          return at(label(known, number), "truncated: a number");
         }
         return count(field, number, 1);
       }
@@ -207,7 +208,7 @@ class Walk {
         pop();
         return "";
       default:
-        return at(label(field, number), "malformed: there is no such wire type");
+        return at(label(known, number), "malformed: there is no such wire type");
     }
   }
 

@@ -55,7 +55,7 @@ TEST_F(MalformedTest, Tensors) {
   expect_refused(input({1 << 31, 1 << 31, 4}, 0), kInvalid, "inputs[0] 'x': ");
   expect_refused(input({1, 10}, 40, v1::DATA_TYPE_UNSPECIFIED), kInvalid, "inputs[0] 'x': ");
   expect_refused(input({1, 10}, 40, static_cast<v1::DataType>(99)), kInvalid, "inputs[0] 'x': ");
-  expect_refused(input(client::Shape(100000, 1), 4), kInvalid, "inputs[0] 'x': ");
+  expect_refused(input(client::Shape(100000, 1), 4), kInvalid, "inputs[0].tensor.shape: 100000 items; at most 64");
   expect_refused(input({1 << 19, 10}, 0), absl::StatusCode::kResourceExhausted,
                  "inputs[0] 'x': tensor float32[524288, 10] is larger than --max_tensor_bytes=1048576 allows");
   v1::NamedTensor bools = input({1, 10}, 10, v1::DATA_TYPE_BOOL);
@@ -95,9 +95,11 @@ TEST_F(MalformedTest, Names) {
 TEST_F(MalformedTest, Nesting) {
   v1::ModelSpec spec = simplenet();
   std::string path = "a";
-  for (int i = 1; i < 10'000; ++i) path += ".a";
+  for (int i = 1; i < 100; ++i) path += ".a";
   spec.mutable_modules(1)->set_path(path);
-  expect_refused(spec, kInvalid, "10000 segments; at most 64");
+  expect_refused(spec, kInvalid, "100 segments; at most 64");
+  spec.mutable_modules(1)->set_path(std::string(2000, 'a'));
+  expect_refused(spec, kInvalid, "spec.modules[1].path: 2000 bytes; at most 1024");
 
   // Past what the definition allows, and past what the wire does.
   for (const int levels : {33, 40, 60, 5000}) {
@@ -125,6 +127,32 @@ TEST_F(MalformedTest, Sizes) {
   parameter->set_shape(0, kHuge);
   parameter->add_shape(kHuge);
   expect_refused(spec, kInvalid, "overflows the count of elements");
+}
+
+TEST_F(MalformedTest, Lists) {
+  v1::ModelSpec spec = simplenet();
+  for (int i = 0; i < 1001; ++i) spec.add_inputs();
+  expect_refused(spec, kInvalid, "spec.inputs: 1001 items; at most 1000");
+  spec = simplenet();
+  for (int i = 0; i < 300'000; ++i) spec.add_modules();
+  expect_refused(spec, kInvalid, "spec.modules: 300003 items; at most 20000");
+  spec = simplenet();
+  for (int i = 0; i < 100'000; ++i) spec.mutable_modules(0)->mutable_forward()->add_calls();
+  expect_refused(spec, kInvalid, "spec.modules[0].forward.calls: 100003 items; at most 100000");
+  v1::ForwardRequest request;
+  request.set_model("net");
+  *request.add_inputs() = input({4, 10}, 160);
+  for (int i = 0; i < 20'001; ++i) request.add_capture("fc1");
+  expect(client_.forward(request).status(), kInvalid, "capture: 20001 items; at most 20000");
+  request.clear_capture();
+  request.mutable_call_id()->set_client_id(std::string(5 << 20, 'c'));
+  expect(client_.forward(request).status(), kInvalid, "call_id.client_id: 5242880 bytes; at most 256");
+}
+
+TEST_F(MalformedTest, MemoryOfWhatIsParsed) {
+  v1::ModelSpec spec = simplenet();
+  for (int i = 0; i < 15'000; ++i) spec.add_modules();
+  expect_refused(spec, kInvalid, "bytes of memory; at most ");
 }
 
 TEST_F(MalformedTest, Numbers) {

@@ -111,10 +111,12 @@ TEST_F(RejectionTest, MaxQueue) {
   // One computes, one waits; of more at a time some are too many.
   std::atomic<bool> refused{false};
   std::vector<std::jthread> callers;
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 8; ++i) {
     callers.emplace_back([&] {
       for (int k = 0; k < 10'000 && !refused; ++k) {
-        const absl::Status status = client_->forward(forward(80)).status();
+        v1::ForwardRequest request = forward(80);
+        request.set_training(true);
+        const absl::Status status = client_->forward(request).status();
         if (status.ok() || refused.exchange(true)) continue;
         expect_at_limit(status, "max_queue");
       }

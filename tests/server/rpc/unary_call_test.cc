@@ -195,7 +195,7 @@ TEST_F(UnaryCallTest, NestingPastTheLimitIsInvalidArgumentNotUnimplemented) {
   const grpc::Status status = send_raw("AutogradService/Apply", bytes);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), StartsWith("graph.calls[0].args[0].list.items[0].list.items[0]"));
-  EXPECT_THAT(status.error_message(), HasSubstr("nested deeper than 100 levels"));
+  EXPECT_THAT(status.error_message(), HasSubstr("nested deeper than 32 levels of Argument"));
 }
 
 TEST_F(UnaryCallTest, MessageOverTheLimitNamesTheFlag) {
