@@ -77,7 +77,7 @@ void stop_at_once_on_signal() {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-// Connections are descriptors: as many as the system allows. The least that it does allow.
+// A connection needs a file descriptor: lets the process have as many as the system allows, and says how many.
 int raise_descriptor_limit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;

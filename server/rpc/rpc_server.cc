@@ -80,6 +80,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& addr
   builder.SetMaxReceiveMessageSize(static_cast<int>(std::min<int64_t>(cut_off, std::numeric_limits<int>::max())));
   builder.SetMaxSendMessageSize(-1);
   builder.SetResourceQuota(grpc::ResourceQuota("tapewired").Resize(buffer_quota(environment.limits)));
+  // A connection that says nothing is hung up on.
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   // A client whose machine is gone would hold its streams for ever.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);

@@ -51,6 +51,10 @@ class DelayingProxy:
             self.port = server.sockets[0].getsockname()[1]
             started.set()
             self.loop.run_forever()
+            tasks = asyncio.all_tasks(self.loop)
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
         self.thread = threading.Thread(target=run, daemon=True)
         self.thread.start()
