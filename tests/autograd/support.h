@@ -30,7 +30,10 @@ inline Tensor leaf(std::initializer_list<double> values, std::initializer_list<i
   return set_requires_grad(Tensor::of<double>(values, sizes));
 }
 
-inline std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
+/// None of an undefined tensor, so that a test fails where a gradient is missing, and does not crash.
+inline std::vector<double> values(const Tensor& x) {
+  return x.defined() ? x.to_vector<double>() : std::vector<double>();
+}
 
 /// The name of the node that made x.
 inline std::string made_by(const Tensor& x) {
