@@ -7,7 +7,6 @@
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
 #include "server/rpc/call_context.h"
-#include "server/rpc/environment.h"
 #include "server/rpc/wire.h"
 
 namespace tapewire::rpc {

@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/observe/listener.h"
-#include "server/rpc/environment.h"
+#include "server/rpc/call_context.h"
 
 namespace grpc {
 class Server;

@@ -1,4 +1,4 @@
-#include "server/rpc/call_gate.h"
+#include "server/rpc/call_context.h"
 
 #include <utility>
 #include <vector>
