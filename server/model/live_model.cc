@@ -151,6 +151,7 @@ void LiveModel::close(absl::AnyInvocable<void()> ended) {
     if (ended) ended();
   });
   tapes_->clear();
+  snapshots_.close();
   hooks_->finish_watchers(closed_status());
   std::map<uint64_t, std::function<void()>> callbacks;
   {

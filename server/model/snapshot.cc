@@ -41,10 +41,11 @@ std::shared_ptr<const Snapshot> Snapshots::start(Snapshot snapshot, const Module
   if (auto known = current()) return known;
   // The clone shares its bytes with the model, and lets them go at once.
   snapshot.prototype = std::make_shared<ReaderPrototype>(root.clone());
+  auto made = std::make_shared<const Snapshot>(std::move(snapshot));
   MutexLock lock(mutex_);
-  current_ = std::make_shared<const Snapshot>(std::move(snapshot));
   last_read_ = Clock::now();
-  return current_;
+  if (!closed_) current_ = made;
+  return made;
 }
 
 bool Snapshots::wanted() {
@@ -77,6 +78,15 @@ std::optional<Snapshots::Clock::time_point> Snapshots::next_expiry() const {
   return reading_ > 0 ? Clock::now() + kIdle : last_read_ + kIdle;
 }
 
+void Snapshots::close() {
+  std::shared_ptr<const Snapshot> snapshot;  // freed outside of the lock
+  std::vector<std::unique_ptr<SnapshotReader>> readers;
+  MutexLock lock(mutex_);
+  closed_ = true;
+  snapshot = std::move(current_);
+  readers.swap(idle_);
+}
+
 std::unique_ptr<SnapshotReader> Snapshots::take(const Snapshot& snapshot) {
   std::unique_ptr<SnapshotReader> reader;
   {
@@ -104,7 +114,7 @@ void Snapshots::give(std::unique_ptr<SnapshotReader> reader) {
   MutexLock lock(mutex_);
   last_read_ = Clock::now();
   --reading_;
-  idle_.push_back(std::move(reader));
+  if (!closed_) idle_.push_back(std::move(reader));
 }
 
 std::unique_ptr<SnapshotReader> ReaderPrototype::make_reader(const Snapshot& snapshot) {

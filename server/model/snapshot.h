@@ -70,6 +70,8 @@ class Snapshots {
   /// Lets all go if no read came for kIdle.
   void expire(Clock::time_point now) TW_EXCLUDES(mutex_);
   std::optional<Clock::time_point> next_expiry() const TW_EXCLUDES(mutex_);
+  /// The model ends: lets all go that nobody reads, now and from now on.
+  void close() TW_EXCLUDES(mutex_);
 
   /// A reader for a scope, set to a snapshot.
   class Lease {
@@ -94,6 +96,7 @@ class Snapshots {
   std::shared_ptr<const Snapshot> current_ TW_GUARDED_BY(mutex_);
   Clock::time_point last_read_ TW_GUARDED_BY(mutex_);
   int reading_ TW_GUARDED_BY(mutex_) = 0;
+  bool closed_ TW_GUARDED_BY(mutex_) = false;
   std::vector<std::unique_ptr<SnapshotReader>> idle_ TW_GUARDED_BY(mutex_);
 };
 

@@ -4,6 +4,7 @@
 #include "core/base/suggest.h"
 #include "server/codec/chunks.h"
 #include "server/rpc/message.h"
+#include "server/rpc/stream_model.h"
 
 namespace tapewire::rpc {
 namespace {
@@ -18,12 +19,12 @@ v1::WriteStateResponse encode(const LoadStateResult& result) {
 
 class WriteStateHandler final : public ClientStreamHandler<v1::WriteStateRequest, v1::WriteStateResponse> {
  public:
-  WriteStateHandler(const Backend& backend, Context call)
-      : backend_(backend), call_(std::move(call)), chunks_(backend.tensors) {}
+  WriteStateHandler(const Backend& backend, const Context& call)
+      : backend_(backend), call_(call), model_(call), chunks_(backend.tensors) {}
 
   void message(v1::WriteStateRequest request, Answer<void> answer) override {
     if (!model_) {
-      model_ = backend_.models.require(request.name());
+      model_.set(backend_.models.require(request.name()));
       id_ = decode_call_id(request.call_id());
       args_.allow_partial = request.allow_partial();
       args_.max_answer_bytes = backend_.max_answer_bytes;
@@ -53,7 +54,7 @@ class WriteStateHandler final : public ClientStreamHandler<v1::WriteStateRequest
  private:
   const Backend& backend_;
   const Context call_;
-  std::shared_ptr<LiveModel> model_;
+  StreamModel model_;
   ChangeId id_;
   LoadStateArgs args_;
   codec::ChunkAssembler chunks_;

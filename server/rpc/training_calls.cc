@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "server/rpc/message.h"
+#include "server/rpc/stream_model.h"
 
 namespace tapewire::rpc {
 namespace {
@@ -37,24 +38,17 @@ TrainStepArgs decode_train_step(v1::TrainStepRequest&& request, const Backend& b
 // A stream of training steps on the model that its first message names. It ends when the model does.
 class TrainHandler final : public BidiHandler<v1::TrainRequest, v1::TrainResponse> {
  public:
-  TrainHandler(const Backend& backend, Context call) : backend_(backend), call_(std::move(call)) {}
-  ~TrainHandler() override {
-    if (model_) model_->forget_close(on_close_);
-  }
-  TrainHandler(const TrainHandler&) = delete;
-  TrainHandler& operator=(const TrainHandler&) = delete;
+  TrainHandler(const Backend& backend, const Context& call) : backend_(backend), call_(call), model_(call) {}
 
   void message(v1::TrainRequest request, Answer<v1::TrainResponse> answer) override {
     const std::string& name = request.step().model();
     if (!model_) {
-      model_ = backend_.models.require(name);
-      on_close_ = model_->on_close(
-          [cancel = call_->cancel(), status = model_->closed_status()] { cancel->cancel(status); });
+      model_.set(backend_.models.require(name));
     } else if (!name.empty() && name != model_->name()) {
       fail("step.model: a stream trains one model, ", model_->name(), "; got ", name);
     }
     last_ = decode_call_id(request.step().call_id());
-    submit_train_step(model_, call_->cancel(), std::move(*request.mutable_step()), backend_,
+    submit_train_step(model_.handle(), call_->cancel(), std::move(*request.mutable_step()), backend_,
                       Answer<v1::TrainStepResponse>([answer](absl::StatusOr<v1::TrainStepResponse> result) {
                         if (!result.ok()) return answer(result.status());
                         v1::TrainResponse out;
@@ -73,19 +67,18 @@ class TrainHandler final : public BidiHandler<v1::TrainRequest, v1::TrainRespons
  private:
   const Backend& backend_;
   const Context call_;
-  std::shared_ptr<LiveModel> model_;
-  uint64_t on_close_ = 0;
+  StreamModel model_;
   ChangeId last_;
 };
 
 // Batches of one evaluation, all on the same snapshot.
 class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1::EvaluateResponse> {
  public:
-  EvaluateHandler(const Backend& backend, Context call) : backend_(backend), call_(std::move(call)) {}
+  EvaluateHandler(const Backend& backend, const Context& call) : backend_(backend), call_(call), model_(call) {}
 
   void message(v1::EvaluateRequest request, Answer<void> answer) override {
     if (!model_) {
-      model_ = backend_.models.require(request.model());
+      model_.set(backend_.models.require(request.model()));
       sums_ = std::make_shared<Evaluation>(model_->begin_evaluation(
           {request.metrics().begin(), request.metrics().end()}, request.has_loss() ? &request.loss() : nullptr));
     } else if (!request.model().empty() && request.model() != model_->name()) {
@@ -120,7 +113,7 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
   void evaluate(std::shared_ptr<EvaluateBatch> batch, const Answer<void>& answer) {
     model_->read(
         call_->cancel(), snapshot_,
-        [model = model_.get(), batch = std::move(batch), sums = sums_](SnapshotReader& reader) {
+        [model = model_.handle().get(), batch = std::move(batch), sums = sums_](SnapshotReader& reader) {
           model->evaluate(reader, *batch, *sums);
         },
         answer);
@@ -128,7 +121,7 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
 
   const Backend& backend_;
   const Context call_;
-  std::shared_ptr<LiveModel> model_;
+  StreamModel model_;
   std::shared_ptr<const Snapshot> snapshot_;
   std::shared_ptr<Evaluation> sums_;
 };
