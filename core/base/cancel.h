@@ -88,8 +88,9 @@ inline constexpr int64_t kPieceElements = 1 << 16;
 /// operations f is called once and nothing is checked, so it may stand within a loop that counts its work itself.
 template <class F>
 void in_pieces(int64_t n, const F& f, int64_t cost = 1) {
+  constexpr int64_t kMultiple = 4096;
   if (n <= kPieceElements / cost) return f(int64_t{0}, n);
-  const int64_t step = std::max<int64_t>(4096, kPieceElements / cost);
+  const int64_t step = std::max<int64_t>(1, kPieceElements / cost / kMultiple) * kMultiple;
   for (int64_t begin = 0; begin < n; begin += step) {
     check_cancelled();
     f(begin, std::min(n, begin + step));

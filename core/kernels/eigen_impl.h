@@ -10,12 +10,12 @@
 // Eigen's may therefore throw, and frees what it holds when it does.
 namespace tapewire::kernels {
 
-/// What an assertion counts: nothing where it guards one element or one size, as there are too many of these; half of
-/// what calls for a look where a product is made, which may take milliseconds; else a part of it.
+/// What an assertion counts: nothing where it guards one element or one size, as there are too many of these; an
+/// eighth of what calls for a look where a product is made, which may take milliseconds; else a small part of it.
 consteval int64_t assertion_work(std::string_view condition) {
   const auto has = [&](std::string_view part) { return condition.find(part) != std::string_view::npos; };
   if (has("index < size()") || has("row < rows()") || has("v == T(Value)")) return 0;
-  return detail::kWorkBetweenChecks / (has("invalid matrix product") ? 2 : 32);
+  return detail::kWorkBetweenChecks / (has("invalid matrix product") ? 8 : 32);
 }
 
 template <int64_t kWork>

@@ -10,6 +10,9 @@
 namespace tapewire::kernels {
 namespace {
 
+// Of one matrix. Eigen sets up several of its size, without a look at the cancel token.
+constexpr int64_t kMostElements = int64_t{1} << 24;
+
 // In double for either dtype: compiling it takes the better part of a minute.
 Eigen::BDCSVD<Eigen::MatrixXd> decompose(const Eigen::MatrixXd& matrix) {
   return {matrix, Eigen::ComputeThinU | Eigen::ComputeThinV};
@@ -23,6 +26,9 @@ void svd(const Tensor& x, const Tensor& u, const Tensor& s, const Tensor& vh) {
   const int64_t k = std::min(m, n);
   if (u.numel() != x.size(0) * m * k || s.numel() != x.size(0) * k || vh.numel() != x.size(0) * k * n) {
     fail_internal("svd: outputs do not fit ", to_string(x.sizes()));
+  }
+  if (m > 0 && n > kMostElements / m) {
+    fail("svd: a matrix [", m, ", ", n, "] is too large; at most ", kMostElements, " elements are decomposed");
   }
   dispatch_floating("svd", x.dtype(), [&]<class T>(TypeTag<T>) {
     using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

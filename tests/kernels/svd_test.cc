@@ -52,6 +52,13 @@ TEST(Svd, PartsAreOrthogonalAndMultiplyBack) {
   }
 }
 
+TEST(Svd, RefusesWhatIsTooLargeToBeStopped) {
+  const Tensor x = Tensor::empty({1, 16'777'217, 1}, DType::kFloat32);
+  const Tensor one = Tensor::empty({1, 1, 1}, DType::kFloat32);
+  EXPECT_THROW(svd(x, Tensor::empty({1, 16'777'217, 1}, DType::kFloat32), Tensor::empty({1, 1}, DType::kFloat32), one),
+               Error);
+}
+
 TEST(Svd, RefusesWhatIsNotFinite) {
   const Tensor x = Tensor::full({1, 2, 2}, std::numeric_limits<double>::quiet_NaN(), DType::kFloat64);
   const Tensor square = Tensor::empty({1, 2, 2}, DType::kFloat64);
