@@ -58,7 +58,8 @@ UnaryCall::Handler untyped(UnaryHandler<Request, Response> handler) {
     bytes.Clear();
     if (!parsed.ok()) return call->finish(parsed);
     const Answer<Response> answer([call](absl::StatusOr<Response> response) {
-      call->finish(response.ok() ? serialize_message(*std::move(response), call->environment().limits) : response.status());
+      call->finish(response.ok() ? serialize_message(*std::move(response), call->environment().limits)
+                                 : response.status());
     });
     try {
       handler(call->context(), std::move(request), answer);

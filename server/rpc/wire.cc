@@ -170,13 +170,16 @@ absl::Status check(grpc::ByteBuffer& bytes, const google::protobuf::Message& mes
 
 // What such a message takes counts while it is parsed; then what is made of it does.
 absl::Status parse_large(grpc::ByteBuffer& bytes, google::protobuf::Message& message, const WireLimits& limits) {
+  // protobuf doubles a string that is longer than this, as it reads it.
+  constexpr size_t kGrows = 50'000'000;
   const size_t size = bytes.Length();
+  const size_t takes = size > kGrows ? 2 * size : size;
   if (limits.memory != nullptr) {
-    if (absl::Status status = limits.memory->admit(size); !status.ok()) return status;
+    if (absl::Status status = limits.memory->admit(takes); !status.ok()) return status;
   }
   AdoptedCount count;
   try {
-    count.add(size);
+    count.add(takes);
   } catch (const Error& error) {
     return limit_status("tensor_memory_limit", str_cat("a message of ", size, " bytes: ", error.message()));
   }
