@@ -65,7 +65,7 @@ TEST_F(RpcServerTest, DrainCancelsWhatIsLeftAtItsDeadlineAsUnavailable) {
 }
 
 TEST_F(RpcServerTest, WatchersDoNotHoldADrainUpAndAreTold) {
-  std::vector<EventStream<v1::WatchHooksResponse>> streams;
+  std::vector<EventStream> streams;
   std::atomic<bool> watching{false};
   hooks_.event_stream<v1::WatchHooksRequest, v1::WatchHooksResponse>("WatchHooks",
                                                                      [&](const Context&, const auto&, auto stream) {
@@ -86,7 +86,7 @@ TEST_F(RpcServerTest, WatchersDoNotHoldADrainUpAndAreTold) {
 
 TEST_F(RpcServerTest, DestroyedWithCallsOfEveryKindInTheAir) {
   bind_waiting();
-  std::vector<EventStream<v1::WatchHooksResponse>> streams;
+  std::vector<EventStream> streams;
   std::mutex mutex;
   hooks_.event_stream<v1::WatchHooksRequest, v1::WatchHooksResponse>("WatchHooks",
                                                                      [&](const Context&, const auto&, auto stream) {
