@@ -175,7 +175,9 @@ absl::Status parse_large(grpc::ByteBuffer& bytes, google::protobuf::Message& mes
   const size_t size = bytes.Length();
   const size_t takes = size > kGrows ? 2 * size : size;
   if (limits.memory != nullptr) {
-    if (absl::Status status = limits.memory->admit(takes); !status.ok()) return status;
+    if (absl::Status refused = limits.memory->admit(takes); !refused.ok()) {
+      return limit_status("tensor_memory_limit", to_std(refused.message()));
+    }
   }
   AdoptedCount count;
   try {
