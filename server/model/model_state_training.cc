@@ -150,7 +150,12 @@ StepResult ModelState::train_step(const TrainStepArgs& args) {
   }
   if (loss.numel() != 1) fail("loss: must be a scalar, got ", to_string(loss.spec()), "; set its reduction");
   const double value = loss.item<double>();
-  if (args.return_outputs) check_answer({&outputs}, args.max_answer_bytes);
+  // Copies them where they are views: while the call may still fail.
+  std::vector<NamedTensor> answered;
+  if (args.return_outputs) {
+    check_answer({&outputs}, args.max_answer_bytes);
+    for (const NamedTensor& o : outputs) answered.push_back({o.name, frozen(o.tensor)});
+  }
   StepResult result;
   if (check_finite(value, true)) {
     {
@@ -178,9 +183,7 @@ StepResult ModelState::train_step(const TrainStepArgs& args) {
     result.metrics["skipped"] = 1;
   }
   metrics_->add_samples(batch_size(args.inputs));
-  if (args.return_outputs) {
-    for (const NamedTensor& o : outputs) result.outputs.push_back({o.name, frozen(o.tensor)});
-  }
+  result.outputs = std::move(answered);
   return result;
 }
 
