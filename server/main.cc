@@ -120,8 +120,6 @@ class LastResort {
 int serve(const ServerOptions& options, Logger& logger) {
   rpc::route_library_logs(logger);
   tensor_allocator().set_limit(options.tensor_memory_limit, "--tensor_memory_limit");
-  tensor_allocator().set_reclaim(&codec::ChunkReader::let_go_of_longest_idle);
-
   const int descriptors = raise_descriptor_limit();
   Metrics metrics(build_info(), {.per_model = options.metrics_per_model});
   std::atomic<bool> ready{false};
@@ -134,6 +132,11 @@ int serve(const ServerOptions& options, Logger& logger) {
                         .max_models = options.max_models,
                         .hooks = options.watch},
                        pool, metrics);
+
+  // What is worth less than a call that needs memory: what waits for watchers, and readers that do not read.
+  tensor_allocator().set_reclaim([hooks = models.options().model.hooks] {
+    return hooks->memory.give_way(1) || codec::ChunkReader::let_go_of_longest_idle();
+  });
 
   auto http =
       HttpServer::start({.address = options.http_address,

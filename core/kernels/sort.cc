@@ -1,11 +1,12 @@
 #include "core/kernels/sort.h"
 
 #include <algorithm>
-#include <memory>
 
 #include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/reduce_impl.h"
+#include "core/tensor/allocator.h"
+#include "core/tensor/buffer.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -82,19 +83,24 @@ void order(const Tensor& x, int64_t dim, Rank rank, const Tensor& values, const 
   const LoopNest nest = make_nest(sizes, strides, /*reorder=*/true);
   const int64_t lines = numel_of(nest.sizes);
   parallel_for(lines, std::max<int64_t>(1, kHeavyGrain / length), [&](int64_t begin, int64_t end) {
-    const auto items = std::make_unique_for_overwrite<Item<T>[]>(static_cast<size_t>(length));
+    // Counted like tensors: it is several times as large as its line.
+    const auto bytes = sizeof(Item<T>) * static_cast<size_t>(length);
+    const Ref<Buffer> scratch = Buffer::allocate(bytes);
+    AdoptedCount merging;  // std::stable_sort's own
+    if (rank == Rank::kStable) merging.add(bytes / 2);
+    auto* const items = reinterpret_cast<Item<T>*>(scratch->data());
     for (int64_t line = begin; line < end; ++line) {
       const T* from = data + nest_offset(nest, 0, nest.dims(), line);
       in_pieces(length, [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) items[static_cast<size_t>(i)] = {from[i * step[0]], i};
+        for (int64_t i = first; i < last; ++i) items[i] = {from[i * step[0]], i};
       });
-      rank_line<T, kDescending>(items.get(), length, kept, rank);
+      rank_line<T, kDescending>(items, length, kept, rank);
       T* value = value_data + nest_offset(nest, 1, nest.dims(), line);
       int64_t* index = index_data + nest_offset(nest, 2, nest.dims(), line);
       in_pieces(kept, [&](int64_t first, int64_t last) {
         for (int64_t i = first; i < last; ++i) {
-          value[i * step[1]] = items[static_cast<size_t>(i)].key;
-          index[i * step[2]] = items[static_cast<size_t>(i)].index;
+          value[i * step[1]] = items[i].key;
+          index[i * step[2]] = items[i].index;
         }
       });
     }

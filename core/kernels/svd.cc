@@ -6,6 +6,7 @@
 #include "core/kernels/copy.h"
 #include "core/kernels/eigen_impl.h"
 #include "core/kernels/elementwise_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -16,6 +17,13 @@ constexpr int64_t kMostElements = int64_t{1} << 24;
 // In double for either dtype: compiling it takes the better part of a minute.
 Eigen::BDCSVD<Eigen::MatrixXd> decompose(const Eigen::MatrixXd& matrix) {
   return {matrix, Eigen::ComputeThinU | Eigen::ComputeThinV};
+}
+
+// What it takes beside its result, counted in double: the matrix and what it is made to, and Eigen's eight squares of
+// the rank.
+size_t scratch_bytes(int64_t m, int64_t n) {
+  const int64_t k = std::min(m, n) + 1;
+  return sizeof(double) * static_cast<size_t>(3 * m * n + 8 * k * k);
 }
 
 }  // namespace
@@ -46,6 +54,8 @@ void svd(const Tensor& x, const Tensor& u, const Tensor& s, const Tensor& vh) {
         if (!matrix.allFinite()) {
           fail("svd: The algorithm failed to converge because the input matrix contained non-finite values.");
         }
+        AdoptedCount scratch;
+        scratch.add(scratch_bytes(m, n));
         const Eigen::BDCSVD<Eigen::MatrixXd> parts = decompose(matrix.template cast<double>());
         Map(to_u + i * m * k, m, k) = parts.matrixU().cast<T>();
         Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(to_s + i * k, k) = parts.singularValues().cast<T>();

@@ -35,11 +35,11 @@ void add_tape(const std::string& id, const TapeStore& tapes, Response& out) {
   if (const std::optional<TapeInfo> info = tapes.find(id)) *out.mutable_tape() = encode_tape(*info);
 }
 
-v1::ForwardResponse encode(const ForwardResult& result, const TapeStore* tapes) {
+v1::ForwardResponse encode(const ForwardResult& result, const TapeStore& tapes) {
   v1::ForwardResponse out;
   codec::encode_tensors(result.outputs, *out.mutable_outputs());
   codec::encode_tensors(result.captured, *out.mutable_captured());
-  if (result.tape) add_tape(result.tape->id, *tapes, out);
+  if (result.tape) add_tape(result.tape->id, tapes, out);
   out.set_parameter_version(result.parameter_version);
   return out;
 }
@@ -112,7 +112,7 @@ void AutogradService::bind_tapes() {
           model->submit(
               call->cancel(),
               [args = std::move(args), id = std::move(id)](ModelState& m) {
-                return once<v1::ForwardResponse>(m, id, [&] { return encode(m.forward(args), &m.tapes()); });
+                return once<v1::ForwardResponse>(m, id, [&] { return encode(m.forward(args), m.tapes()); });
               },
               answer);
           return;
@@ -123,7 +123,7 @@ void AutogradService::bind_tapes() {
                                model->read(
                                    cancel, *std::move(snapshot),
                                    [model = model.get(), args](SnapshotReader& reader) {
-                                     return encode(model->forward(reader, args), nullptr);
+                                     return encode(model->forward(reader, args), model->tapes());
                                    },
                                    answer);
                              });

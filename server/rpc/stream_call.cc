@@ -7,6 +7,15 @@ namespace tapewire::rpc {
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StreamCall::start(
     const std::shared_ptr<StreamCall>& call) {
   call->self_ = call;
+  // Told by gRPC, or by whoever ends the call: a deleted model, the server's end.
+  call->context()->cancel()->on_cancel([weak = call->weak_from_this()] {
+    const std::shared_ptr<StreamCall> self = weak.lock();
+    if (!self) return;
+    self->post([&self = *self] {
+      if (!self.ending_) self.cancelled();
+      self.flush();
+    });
+  });
   call->post([&self = *call] {
     if (absl::Status admission = self.record_.admission(); !admission.ok()) {
       self.end(std::move(admission));

@@ -62,7 +62,7 @@ TEST_F(WatchTest, AStalledWatcherLosesEventsIsToldAndCostsTheModelNothing) {
   tensor_allocator().set_limit(tensor_allocator().stats().live + (int64_t{120} << 20), "test");
   constexpr int kCalls = 200;
   for (int i = 0; i < kCalls; ++i) ASSERT_TRUE(forward(64).ok()) << i;
-  EXPECT_LE(hooks_.resources().memory.used(), int64_t{80} << 20);
+  EXPECT_LE(models_.options().model.hooks->memory.used(), int64_t{80} << 20);
   int64_t last = 0;
   int64_t got = 0;
   int64_t dropped = 0;

@@ -217,7 +217,7 @@ TEST_F(ModelHooksTest, AWatchThatEndedGetsNothingAndCountsNoMore) {
   EXPECT_FALSE(watcher->pop());
   EXPECT_EQ(watcher.use_count(), 1);
   EXPECT_EQ(memory().used(), 0);
-  EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hook_dropped_total{model=\"net\",reason=\"buffer_full\"} 0"));
+  EXPECT_THAT(metrics_.text(), testing::Not(HasSubstr("tapewire_hook_dropped_total")));
 }
 
 TEST_F(TightHooksTest, TooManyWatchersAreRefused) {

@@ -290,13 +290,14 @@ TEST(EvaluationTest, ABatchThatDoesNotFitAddsNothing) {
 
 TEST(EvaluationTest, StopsWhenTheCallIsCancelled) {
   CancelToken token;
-  const CancelScope scope(&token);
   token.cancel();
   for (const char* metric : {"accuracy", "mse"}) {
     Evaluation evaluation({metric}, BuiltLoss());
     const bool hits = std::string_view(metric) == "accuracy";
     const Tensor target = hits ? Tensor::zeros({70000}, DType::kInt64) : Tensor::zeros({70000, 2});
-    EXPECT_THROW(add(evaluation, Tensor::zeros({70000, 2}), target), Error) << metric;
+    const Tensor output = Tensor::zeros({70000, 2});
+    const CancelScope scope(&token);
+    EXPECT_THROW(add(evaluation, output, target), Error) << metric;
   }
 }
 

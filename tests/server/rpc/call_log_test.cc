@@ -121,7 +121,7 @@ TEST_F(CallLogTest, RejectionsDoNotFillTheLog) {
   for (int i = 0; i < calls; ++i) call_as("");
   EXPECT_GE(lines("call rejected"), size_t{Logger::kBurst});
   EXPECT_LT(lines("call rejected"), size_t{calls} / 2);
-  answer_ = absl::ResourceExhaustedError("too many models, see --max_models");
+  answer_ = limit_status("max_models", "too many models, see --max_models");
   call_as("");
   EXPECT_THAT(log_.str(), HasSubstr("reason=max_models")) << "another reason has its own lines";
   EXPECT_EQ(metric("tapewire_rejected_total", "max_queue"), calls);

@@ -23,7 +23,10 @@ class WriteStateTest : public testing::Test {
     for (const char* name : {"net", "other"}) {
       v1::ModelSpec spec;
       EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kSimpleNet, &spec));
-      models_.create(name, spec, 1);
+      std::promise<absl::Status> created;
+      models_.create({.name = name, .spec = spec, .seed = 1}, nullptr,
+                     [&created](const auto& model) { created.set_value(model.status()); });
+      EXPECT_TRUE(created.get_future().get().ok());
     }
   }
 
@@ -72,9 +75,8 @@ class WriteStateTest : public testing::Test {
 
   Metrics metrics_{BuildInfo{}};
   ComputePool pool_{{.permits = 1}};
-  HookHub hooks_{1};
   ModelRegistry models_{{}, pool_, metrics_};
-  const Backend backend_{.models = models_, .hooks = hooks_, .tensors = {}, .max_answer_bytes = 1 << 20, .facts = {}};
+  const Backend backend_{.models = models_, .tensors = {}, .max_answer_bytes = 1 << 20, .facts = {}};
 };
 
 TEST_F(WriteStateTest, LoadsWhatCame) {

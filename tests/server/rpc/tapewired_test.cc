@@ -130,8 +130,10 @@ class Serving {
     return answer.substr(0, std::min<size_t>(answer.size(), 12)).substr(std::min<size_t>(answer.size(), 9));
   }
 
-  // Whether a Train stream has reached the server.
-  bool has_train_stream() const { return http_answer("/metrics").find("Train\"} 1\n") != std::string::npos; }
+  // Whether a stream of that method has reached the server.
+  bool has_stream(const std::string& method) const {
+    return http_answer("/metrics").find("/" + method + "\"} 1\n") != std::string::npos;
+  }
 
   // grpc.health.v1: 1 is SERVING, 2 NOT_SERVING.
   int health() const {
@@ -254,8 +256,9 @@ TEST(TapewiredTest, KeepAliveIsRefusedByName) {
 TEST(TapewiredTest, DrainKeepsRunningCallsAndRefusesNewOnes) {
   Serving server({"--drain_timeout=60s"});
   grpc::ClientContext context;
-  const auto train = v1::AutogradService::NewStub(server.channel)->Train(&context);
-  ASSERT_TRUE(eventually([&] { return server.has_train_stream(); }));
+  v1::EvaluateResponse response;
+  const auto evaluate = v1::AutogradService::NewStub(server.channel)->Evaluate(&context, &response);
+  ASSERT_TRUE(eventually([&] { return server.has_stream("Evaluate"); }));
   server.process.signal(SIGTERM);
   EXPECT_TRUE(eventually([&] { return server.http("/readyz") == "503"; }));
   EXPECT_EQ(server.http("/healthz"), "200");
@@ -263,20 +266,35 @@ TEST(TapewiredTest, DrainKeepsRunningCallsAndRefusesNewOnes) {
   const grpc::Status refused = server.list_models();
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(refused.error_message(), HasSubstr("draining"));
-  train->WritesDone();
-  EXPECT_TRUE(train->Finish().ok());
+  evaluate->WritesDone();
+  const grpc::Status ended = evaluate->Finish();
+  EXPECT_EQ(ended.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << "as ever: it was not cut off";
   EXPECT_EQ(server.process.exit_code(), 0);
+}
+
+TEST(TapewiredTest, DrainEndsTrainStreamsThatHaveNothingInHand) {
+  Serving server({"--drain_timeout=60s"});
+  grpc::ClientContext context;
+  const auto train = v1::AutogradService::NewStub(server.channel)->Train(&context);
+  ASSERT_TRUE(eventually([&] { return server.has_stream("Train"); }));
+  server.process.signal(SIGTERM);
+  v1::TrainResponse response;
+  EXPECT_FALSE(train->Read(&response));
+  const grpc::Status ended = train->Finish();
+  EXPECT_EQ(ended.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(ended.error_message(), HasSubstr("draining"));
+  EXPECT_EQ(server.process.exit_code(), 0);
+  EXPECT_THAT(server.process.errors(), HasSubstr("calls_cut_off=false"));
 }
 
 TEST(TapewiredTest, DrainTimeoutCancelsWhatIsLeft) {
   Serving server({"--drain_timeout=200ms"});
   grpc::ClientContext context;
-  const auto train = v1::AutogradService::NewStub(server.channel)->Train(&context);
-  ASSERT_TRUE(eventually([&] { return server.has_train_stream(); }));
+  v1::EvaluateResponse response;
+  const auto evaluate = v1::AutogradService::NewStub(server.channel)->Evaluate(&context, &response);
+  ASSERT_TRUE(eventually([&] { return server.has_stream("Evaluate"); }));
   server.process.signal(SIGTERM);
-  v1::TrainResponse response;
-  EXPECT_FALSE(train->Read(&response));
-  EXPECT_EQ(train->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(evaluate->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(server.process.exit_code(), 0);
   EXPECT_THAT(server.process.errors(), HasSubstr("calls_cut_off=true"));
 }
@@ -375,7 +393,7 @@ TEST(TapewiredTest, SecondSignalEndsItAtOnce) {
   Serving server({"--drain_timeout=1h"});
   grpc::ClientContext context;
   const auto train = v1::AutogradService::NewStub(server.channel)->Train(&context);
-  ASSERT_TRUE(eventually([&] { return server.has_train_stream(); }));
+  ASSERT_TRUE(eventually([&] { return server.has_stream("Train"); }));
   server.process.signal(SIGTERM);
   EXPECT_TRUE(eventually([&] { return server.http("/readyz") == "503"; }));
   server.process.signal(SIGTERM);
