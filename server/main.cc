@@ -133,6 +133,10 @@ int serve(const ServerOptions& options, Logger& logger) {
                         .hooks = options.watch},
                        pool, metrics);
 
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() - kMemoryBesideTensors;
+  const auto memory = std::make_shared<MemoryGuard>(
+      MemoryGuard::Options{.limit = std::min(options.tensor_memory_limit, kMost) + kMemoryBesideTensors});
+  tensor_allocator().set_may_grow([memory](size_t bytes) { return memory->admit(bytes).ok(); });
   // What is worth less than a call that needs memory: what waits for watchers, and readers that do not read.
   tensor_allocator().set_reclaim([hooks = models.options().model.hooks] {
     return hooks->memory.give_way(1) || codec::ChunkReader::let_go_of_longest_idle();
@@ -149,12 +153,10 @@ int serve(const ServerOptions& options, Logger& logger) {
     return 1;
   }
   rpc::CallGate gate;
-  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() - kMemoryBesideTensors;
-  MemoryGuard memory({.limit = std::min(options.tensor_memory_limit, kMost) + kMemoryBesideTensors});
   const rpc::Environment environment{metrics,
                                      logger,
                                      gate,
-                                     {.max_message_bytes = options.max_message_bytes, .memory = &memory},
+                                     {.max_message_bytes = options.max_message_bytes, .memory = memory.get()},
                                      options.slow_call_threshold};
   const rpc::Backend backend{.models = models,
                              .tensors = {.max_tensor_bytes = options.max_tensor_bytes},

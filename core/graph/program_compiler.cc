@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <tuple>
 #include <unordered_map>
 
@@ -95,6 +96,8 @@ class Program::Packer {
     for (uint32_t i = 0; i < packed_.calls.size(); ++i) {
       mark(packed_.calls[i].arguments, i, last);
       if (packed_.calls[i].present != Packed::kNone) last[packed_.calls[i].present] = i;
+      // What nobody reads is let go at once; a later reader moves this.
+      for (const uint32_t slot : slots_of(packed_.calls[i].results)) last[slot] = i;
     }
     const size_t first = packed_.inputs.size();
     std::fill_n(last.begin() + static_cast<std::ptrdiff_t>(first), packed_.constant_names.size(), Packed::kNone);
@@ -126,6 +129,10 @@ class Program::Packer {
   }
 
  private:
+  std::span<const uint32_t> slots_of(const Packed::Range& range) const {
+    return std::span(packed_.slot_lists).subspan(range.begin, range.count);
+  }
+
   Packed::Range add_slots(const std::vector<size_t>& slots) {
     const Packed::Range range{static_cast<uint32_t>(packed_.slot_lists.size()), static_cast<uint32_t>(slots.size())};
     for (const size_t slot : slots) packed_.slot_lists.push_back(static_cast<uint32_t>(slot));

@@ -126,6 +126,12 @@ void* CachingAllocator::allocate(size_t bytes) {
 
 void* CachingAllocator::allocate_new(const SizeClass& fit) {
   const auto size = static_cast<int64_t>(fit.bytes);
+  constexpr size_t kLarge = size_t{1} << 20;
+  if (fit.bytes >= kLarge && may_grow_ && !may_grow_(fit.bytes)) {
+    MutexLock lock(name_mutex_);
+    fail_limit("tensor_memory_limit", "out of memory: ", fit.bytes,
+               " bytes more than the process holds would pass what ", limit_name_, " and what is beside tensors allow");
+  }
   clock_.fetch_add(1, std::memory_order_relaxed);
   reserve(size);
   void* block = system_allocate(fit.bytes);

@@ -61,6 +61,11 @@ class CachingAllocator {
   /// before the first use by other threads.
   void set_reclaim(std::function<bool()> reclaim) { reclaim_ = std::move(reclaim); }
 
+  /// Asked before a block of a MiB or more is taken from the system: whether the process may hold so many bytes more.
+  /// For what this does not count. Called from any thread, outside of locks. At most once, before the first use by other
+  /// threads.
+  void set_may_grow(std::function<bool(size_t bytes)> may_grow) { may_grow_ = std::move(may_grow); }
+
   Stats stats() const;
   void reset_peak();
   /// Gives all kept blocks back to the system.
@@ -94,6 +99,7 @@ class CachingAllocator {
   std::atomic<int64_t> peak_{0};
   std::atomic<int64_t> limit_{std::numeric_limits<int64_t>::max()};
   std::atomic<int64_t> cache_limit_{int64_t{1} << 30};
+  std::function<bool(size_t)> may_grow_;
   std::function<bool()> reclaim_;
   mutable Mutex name_mutex_;
   std::string limit_name_ TW_GUARDED_BY(name_mutex_) = "tensor memory limit";
