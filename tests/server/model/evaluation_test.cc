@@ -223,8 +223,8 @@ TEST(EvaluationTest, ScoresOfPixelsHaveTheirClassesInTheSecondDimension) {
 
 TEST(EvaluationTest, YesOrNoOutputsHaveTheLosssThreshold) {
   const Tensor outputs = Tensor::of<double>({0.3, 0.7, 0.4, 0.9}, {4, 1});
-  const Tensor targets = Tensor::of<double>({0, 1, 1, 1}, {4, 1});
-  EXPECT_THAT(judged({"accuracy"}, "type: 'BCELoss'", outputs, targets), ElementsAre(Pair("accuracy", 0.75)));
+  const Tensor targets = Tensor::of<double>({1, 1, 1, 0}, {4, 1});
+  EXPECT_THAT(judged({"accuracy"}, "type: 'BCELoss'", outputs, targets), ElementsAre(Pair("accuracy", 0.25)));
   EXPECT_THAT(judged({"accuracy"}, "type: 'BCEWithLogitsLoss'", outputs, targets), ElementsAre(Pair("accuracy", 0.75)))
       << "all above 0: yes";
   const Tensor logits = Tensor::of<double>({-0.3, 0.7, -0.4, 0.9});
