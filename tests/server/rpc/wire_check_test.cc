@@ -292,9 +292,13 @@ TEST(WireCheckTest, AgreesWithProtobufOnDamagedMessages) {
     const bool good_still = parses(bytes);
     failures += !good_still;
     const std::string fault = describe(bytes);
-    if (fault.empty()) ASSERT_TRUE(good_still) << testing::PrintToString(bytes);
+    if (fault.empty()) {
+      ASSERT_TRUE(good_still) << testing::PrintToString(bytes);
+    }
     // Limits are ours alone.
-    if (good_still && !fault.empty()) ASSERT_THAT(fault, HasSubstr("given twice")) << testing::PrintToString(bytes);
+    if (good_still && !fault.empty()) {
+      ASSERT_THAT(fault, HasSubstr("given twice")) << testing::PrintToString(bytes);
+    }
   }
   EXPECT_GT(failures, 1000);
 }
