@@ -144,9 +144,10 @@ TEST_F(MalformedTest, Lists) {
   *request.add_inputs() = input({4, 10}, 160);
   for (int i = 0; i < 20'001; ++i) request.add_capture("fc1");
   expect(client_.forward(request).status(), kInvalid, "capture: 20001 items; at most 20000");
-  request.clear_capture();
-  request.mutable_call_id()->set_client_id(std::string(5 << 20, 'c'));
-  expect(client_.forward(request).status(), kInvalid, "call_id.client_id: 5242880 bytes; at most 256");
+  const auto named = client::Client::connect(to_string(server_->address()), {.client_id = std::string(5 << 20, 'c')});
+  v1::StepRequest step;
+  step.set_model("net");
+  expect(named->step(step).status(), kInvalid, "call_id.client_id: 5242880 bytes; at most 256");
 }
 
 TEST_F(MalformedTest, MemoryOfWhatIsParsed) {

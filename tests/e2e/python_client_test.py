@@ -19,7 +19,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from tapewired import Server
 
 OPTIONS = None  # the command line's
-PROTOS = "limits call definition tensor model_service autograd_service hook_service server_service".split()
+PROTOS = "call limits definition tensor model_service autograd_service hook_service server_service".split()
 DEADLINE = 60  # seconds a call
 
 

@@ -120,7 +120,8 @@ TEST_F(StateTest, WhatComesCountsAsTensorMemory) {
   for (int i = 0; i < 4; ++i) chunks.push_back(chunk(str_cat("extra", i), {1 << 18}, 0, 1 << 20));
   EXPECT_THAT(refusal(chunks, absl::StatusCode::kResourceExhausted), HasSubstr("--tensor_memory_limit"));
   // So do names, and tensors that are still coming.
-  chunks = {chunk(std::string(3 << 20, 'n'), {1}, 0, 4)};
+  chunks.clear();
+  for (int i = 0; i < 4000; ++i) chunks.push_back(chunk(str_cat(std::string(1000, 'n'), i), {1}, 0, 4));
   EXPECT_THAT(refusal(chunks, absl::StatusCode::kResourceExhausted), HasSubstr("--tensor_memory_limit"));
   tensor_allocator().set_limit(before + (1 << 18), "--tensor_memory_limit");
   chunks = {chunk("extra", {1 << 18}, 0, 1 << 19)};

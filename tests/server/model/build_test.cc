@@ -372,5 +372,20 @@ TEST(BuildTest, ManyParameterGroupsOfNamesAreFound) {
               HasSubstr("optimizer.groups[1999]: parameter 'p7' appears in more than one parameter group"));
 }
 
+TEST(BuildTest, AGroupHasItsParametersInTheModelsOrder) {
+  v1::ModelSpec spec = graph();
+  for (const char* name : {"c", "a", "b"}) {
+    v1::ParameterSpec& p = *spec.mutable_modules(0)->add_parameters();
+    p.set_name(name);
+    p.add_shape(1);
+  }
+  spec.mutable_optimizer()->set_type("SGD");
+  (*spec.mutable_optimizer()->mutable_attributes())["lr"].set_double_value(0.1);
+  spec.mutable_optimizer()->add_groups()->add_parameters("*");
+  std::vector<std::string> names;
+  for (const NamedTensor& p : build_model(spec, {}).optimizer->parameters()) names.push_back(p.name);
+  EXPECT_THAT(names, testing::ElementsAre("c", "a", "b"));
+}
+
 }  // namespace
 }  // namespace tapewire
