@@ -81,9 +81,9 @@ const std::vector<Case>& cases() {
       {{1, 2, 3}, {3, 2, 3}, {{1}, {4096}, {1}, 1}},                   // nearly all of it padding
       {{2, 2, 1000}, {3, 2, 3}, {{100}, {1}, {1}, 1}},                 // a stride over most of it
       {{2, 2, 1000}, {3, 2, 3}, {{1}, {0}, {400}, 1}},                 // elements far apart
-      {{1, 8, 1299}, {2, 8, 300}, {{1}, {7}, {1}, 1}},                 // rows of columns that are cut
-      {{1, 4, 700}, {2, 2, 260}, {{2}, {100}, {2}, 2}},                // the same, strided
-      {{1, 1, 42, 400}, {2, 1, 41, 70}, {{1, 1}, {0, 9}, {1, 1}, 1}},  // and in two dimensions
+      {{1, 8, 759}, {1, 8, 300}, {{1}, {7}, {1}, 1}},                  // rows of columns that are cut
+      {{1, 8, 1600}, {1, 8, 300}, {{2}, {100}, {2}, 1}},               // the same, strided
+      {{1, 1, 42, 420}, {1, 1, 41, 70}, {{1, 1}, {0, 9}, {1, 1}, 1}},  // and in two dimensions
   };
   return all;
 }
