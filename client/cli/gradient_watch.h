@@ -39,7 +39,7 @@ class GradientWatch {
     double sum = 0;  // since the last take_means
     int64_t count = 0;
     int64_t total = 0;
-    int64_t step = 0;
+    int64_t step = -1;  // of the last event
     int64_t nonfinite = 0;
   };
 
