@@ -2,6 +2,7 @@
 // ThreadSanitizer sees through the whole server, gRPC's threads included: see planted_race_test.sh. With --guarded the
 // counter has its lock, and there is no race.
 
+#include <future>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,24 +44,32 @@ int run(bool guarded) {
   Logger logger(LogFormat::kText, LogLevel::kError);
   Planted planted;
   ComputePool pool({.permits = 2});
-  HookHub hooks(8);
   ModelRegistry models({}, pool, metrics);
   rpc::CallGate gate;
   const rpc::Environment environment{metrics, logger, gate, {}};
-  const rpc::Backend backend{.models = models, .hooks = hooks, .tensors = {}, .facts = {}};
+  const rpc::Backend backend{.models = models, .tensors = {}, .facts = {}};
   const auto server = rpc::RpcServer::start({"127.0.0.1", 0}, environment, backend);
   if (!server.ok()) return 2;
 
   const auto spec = client::parse_definition(kSimpleNet, client::DefinitionFormat::kText, "simplenet");
   std::vector<HookHandle> handles;
   for (const char* name : {"a", "b"}) {
-    const auto model = models.create(name, *spec, 0);
-    handles.push_back(model->root().register_forward_hook([&](Module&, const Args&, const Value&) {
-      std::optional<MutexLock> lock;
-      if (guarded) lock.emplace(planted.mutex);
-      ++planted.forwards;
-      return std::optional<Value>();
-    }));
+    std::promise<std::shared_ptr<LiveModel>> created;
+    models.create({.name = name, .spec = *spec}, nullptr,
+                  [&created](auto model) { created.set_value(*std::move(model)); });
+    std::promise<void> hooked;
+    created.get_future().get()->submit(
+        nullptr,
+        [&](ModelState& m) {
+          handles.push_back(m.root().register_forward_hook([&](Module&, const Args&, const Value&) {
+            std::optional<MutexLock> lock;
+            if (guarded) lock.emplace(planted.mutex);
+            ++planted.forwards;
+            return std::optional<Value>();
+          }));
+        },
+        [&hooked](const absl::Status&) { hooked.set_value(); });
+    hooked.get_future().wait();
   }
   const std::string address = to_string((*server)->address());
   bool trained[2] = {};
