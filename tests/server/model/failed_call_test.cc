@@ -9,6 +9,7 @@
 
 #include "core/autograd/meta.h"
 #include "core/base/cancel.h"
+#include "core/tensor/allocator.h"
 #include "tests/server/model/model_fixture.h"
 
 namespace tapewire {
@@ -74,6 +75,51 @@ TEST_F(FailedCallTest, AFailedBackwardLeavesItsTape) {
                 return m.backward({.tape = tape, .targets = {{"", ramp({4, 1})}}}).info.step;
               }).ok());
   EXPECT_EQ(model->tapes().size(), 0) << "used up";
+}
+
+TEST_F(FailedCallTest, AFailedBackwardLeavesTheGradientsThatItAddedTo) {
+  const auto model = create(kSimpleNet);
+  const auto tape = [&] {
+    return in_turn(model, [](ModelState& m) {
+             return m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
+           }).value();
+  };
+  in_turn(model, [first = tape()](ModelState& m) {
+    m.backward({.tape = first, .targets = {{"", ramp({4, 1})}}});
+    return 0;
+  }).value();
+  const std::vector<float> before = *in_turn(model, gradients);
+  ASSERT_THAT(before, testing::Not(testing::IsEmpty()));
+  // The walk adds its numbers, and only then meets what is not finite.
+  const auto failed = in_turn(model, [second = tape()](ModelState& m) {
+    m.backward({.tape = second, .output_grads = {{"", Tensor::full({4, 1}, kNan)}}});
+    return 0;
+  });
+  EXPECT_FALSE(failed.ok());
+  EXPECT_EQ(*in_turn(model, gradients), before);
+}
+
+TEST_F(FailedCallTest, AFailedStepLeavesTheLearningRate) {
+  const auto model = create(kSimpleNet);
+  const auto rate = [&] {
+    return in_turn(model, [](ModelState& m) { return m.parts().optimizer->learning_rate(); }).value();
+  };
+  TrainStepArgs args = batch();
+  args.accumulate_only = true;
+  in_turn(model, [&](ModelState& m) { return m.train_step(args).step; }).value();
+  auto& allocator = tensor_allocator();
+  const int64_t limit = allocator.limit();
+  const auto failed = in_turn(model, [&](ModelState& m) {
+    allocator.release_cached();
+    allocator.set_limit(allocator.stats().live, "the test's limit");  // none for the momentum
+    return m.step({.learning_rate = 0.5}).step;
+  });
+  allocator.set_limit(limit, "--tensor_memory_limit");
+  EXPECT_EQ(failed.status().code(), absl::StatusCode::kResourceExhausted) << failed.status();
+  EXPECT_EQ(rate(), 0.1);
+  EXPECT_EQ(model->info().step, 0);
+  EXPECT_TRUE(in_turn(model, [&](ModelState& m) { return m.step({.learning_rate = 0.5}).step; }).ok());
+  EXPECT_EQ(rate(), 0.1);
 }
 
 TEST_F(FailedCallTest, UsedUpTapesCountNoMore) {

@@ -1,13 +1,11 @@
 #include "server/model/snapshot.h"
 
-#include <chrono>
-#include <thread>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/tensor/allocator.h"
 #include "tests/server/model/model_fixture.h"
+#include "tests/wait.h"
 
 namespace tapewire {
 namespace {
@@ -125,8 +123,7 @@ TEST_F(SnapshotTest, NothingOfADeletedModelStays) {
   ended.get_future().wait();
   // The handle may be kept, by a stream that idles. The worker that answered may not have let go yet.
   const auto held = [&] { return tensor_allocator().stats().live - before; };
-  for (int i = 0; i < 1000 && held() >= kWeightBytes / 10; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  EXPECT_LT(held(), kWeightBytes / 10);
+  EXPECT_TRUE(wait_until([&] { return held() < kWeightBytes / 10; })) << held();
 }
 
 }  // namespace
