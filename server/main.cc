@@ -9,8 +9,8 @@
 #include <chrono>
 #include <exception>
 #include <iostream>
-#include <thread>
 #include <limits>
+#include <thread>
 
 #include "core/base/mutex.h"
 #include "core/tensor/allocator.h"

@@ -476,8 +476,8 @@ class Program::Compiler {
     if (operand.kind == OperandKind::kSlice) what = "a slice";
     if (operand.kind == OperandKind::kSlot && kind_of(operand.slot) == Outcome::Kind::kTensor) what = "a tensor";
     if (what.empty()) return;
-    add_fault(where_of(step, i), ": ", step.op->op().name, ": attribute '", name, "': expected ",
-                              info->type, ", got ", what);
+    add_fault(where_of(step, i), ": ", step.op->op().name, ": attribute '", name, "': expected ", info->type, ", got ",
+              what);
   }
 
   void check_module_arguments(const Module& module, const CallDef& def, const Step& step) {
@@ -502,8 +502,8 @@ class Program::Compiler {
     const std::vector<GraphInputDef>& inputs = graph.inputs();
     std::set<std::string_view> given;
     if (step.positional > inputs.size()) {
-      add_fault(step.where, ": module ", quoted(def.name), " takes ", counted(inputs.size(), "input"),
-                                ", got ", step.positional);
+      add_fault(step.where, ": module ", quoted(def.name), " takes ", counted(inputs.size(), "input"), ", got ",
+                step.positional);
     }
     for (size_t i = 0; i < std::min(step.positional, inputs.size()); ++i) given.insert(inputs[i].name);
     std::set<std::string_view> known;

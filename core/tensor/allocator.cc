@@ -96,7 +96,7 @@ void CachingAllocator::reserve(int64_t bytes) {
     if ((!fits || in_vain > kMostInVain) && !(bytes <= most && reclaim_ && reclaim_())) {
       MutexLock lock(name_mutex_);
       fail_limit("tensor_memory_limit", "out of tensor memory: ", bytes, " bytes more than the ", live,
-                " in use would pass the limit of ", most, " bytes (", limit_name_, ")");
+                 " in use would pass the limit of ", most, " bytes (", limit_name_, ")");
     }
     held = held_.load(std::memory_order_relaxed);
   }

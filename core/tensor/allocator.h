@@ -62,8 +62,8 @@ class CachingAllocator {
   void set_reclaim(std::function<bool()> reclaim) { reclaim_ = std::move(reclaim); }
 
   /// Asked before a block of a MiB or more is taken from the system: whether the process may hold so many bytes more.
-  /// For what this does not count. Called from any thread, outside of locks. At most once, before the first use by other
-  /// threads.
+  /// For what this does not count. Called from any thread, outside of locks. At most once, before the first use by
+  /// other threads.
   void set_may_grow(std::function<bool(size_t bytes)> may_grow) { may_grow_ = std::move(may_grow); }
 
   Stats stats() const;

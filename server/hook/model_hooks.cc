@@ -348,7 +348,7 @@ std::shared_ptr<Watcher> ModelHooks::watch(Watcher::Options options) {
     }
     if (static_cast<int64_t>(watchers_.size()) >= resources_.limits.max_watchers) {
       fail_limit("max_watchers", "the model has ", watchers_.size(),
-                " watchers already; end a stream, or raise --max_watchers (", resources_.limits.max_watchers, ")");
+                 " watchers already; end a stream, or raise --max_watchers (", resources_.limits.max_watchers, ")");
     }
     if (!finished_) {
       for (const std::string& id : watcher->options().hook_ids) leases.at(id)->begin_watch();

@@ -9,7 +9,6 @@
 #include "core/base/parallel_for.h"
 #include "core/base/strings.h"
 #include "server/model/rejection.h"
-#include "server/model/rejection.h"
 
 namespace tapewire {
 namespace detail {

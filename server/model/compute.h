@@ -115,10 +115,10 @@ class ComputePool {
 
   struct Options {
     int permits = 1;
-    int builds = 4;                                          // at once
-    std::chrono::milliseconds patience{100};                 // of a change that smaller ones pass
-    std::chrono::milliseconds max_call{0};                   // that a job without a deadline may run; 0: no limit
-    const char* max_call_name = "--max_call_seconds";        // for its error
+    int builds = 4;                                    // at once
+    std::chrono::milliseconds patience{100};           // of a change that smaller ones pass
+    std::chrono::milliseconds max_call{0};             // that a job without a deadline may run; 0: no limit
+    const char* max_call_name = "--max_call_seconds";  // for its error
   };
 
   explicit ComputePool(Options options);
@@ -174,10 +174,10 @@ class ComputePool {
 
   const Options options_;
   mutable Mutex mutex_;
-  CondVar work_;         // a change or a read may be startable, or the pool ends
-  CondVar build_work_;   // the same of builds
-  CondVar resumed_;      // the first of resuming_ may have its permits
-  CondVar empty_;        // no job is left
+  CondVar work_;                                  // a change or a read may be startable, or the pool ends
+  CondVar build_work_;                            // the same of builds
+  CondVar resumed_;                               // the first of resuming_ may have its permits
+  CondVar empty_;                                 // no job is left
   int change_permits_ TW_GUARDED_BY(mutex_) = 0;  // held by changes
   int reads_ TW_GUARDED_BY(mutex_) = 0;           // that run
   int builds_ TW_GUARDED_BY(mutex_) = 0;          // that run
@@ -202,9 +202,9 @@ class ComputePool {
   std::vector<std::thread> threads_ TW_GUARDED_BY(mutex_);
 };
 
-/// Gives back what the running job takes (its permits, or a read's thread) for a scope, in which it computes nothing but
-/// waits for a client. At the end it has them again, before any job that has not begun. Outside a job, and in a build,
-/// it does nothing.
+/// Gives back what the running job takes (its permits, or a read's thread) for a scope, in which it computes nothing
+/// but waits for a client. At the end it has them again, before any job that has not begun. Outside a job, and in a
+/// build, it does nothing.
 class PermitRelease {
  public:
   PermitRelease();

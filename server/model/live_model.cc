@@ -124,7 +124,8 @@ ForwardResult LiveModel::forward(SnapshotReader& reader, const ForwardArgs& args
   const PhaseTimer timer(*metrics_, Phase::kInfer);
   ForwardResult result;
   result.outputs = signature_->name_outputs(reader.root()(signature_->arguments(args.inputs)));
-  for (const NamedTensor& captured : captures.taken()) result.captured.push_back({captured.name, frozen(captured.tensor)});
+  for (const NamedTensor& captured : captures.taken())
+    result.captured.push_back({captured.name, frozen(captured.tensor)});
   check_answer({&result.outputs, &result.captured}, args.max_answer_bytes);
   result.parameter_version = reader.parameter_version();
   return result;

@@ -59,8 +59,8 @@ std::shared_ptr<LiveModel> ModelRegistry::find_existing(const CreateArgs& args) 
     fail_with(absl::StatusCode::kAlreadyExists, "a model ", quoted(args.name), " exists already");
   }
   if (static_cast<int64_t>(models_.size()) >= options_.max_models) {
-    fail_limit("max_models", "the server holds ", models_.size(), " models already; delete one, or raise --max_models (",
-               options_.max_models, ")");
+    fail_limit("max_models", "the server holds ", models_.size(),
+               " models already; delete one, or raise --max_models (", options_.max_models, ")");
   }
   return nullptr;
 }
@@ -86,11 +86,12 @@ void ModelRegistry::create(CreateArgs args, const std::shared_ptr<CancelSource>&
     strand = builds.strand.get();  // lives until build_ended()
   }
   const std::string name = args.name;
-  strand->submit({.kind = JobKind::kBuild, .cancel = cancel}, [this, args = std::move(args)] { return build(args); },
-                 [this, name, created = std::move(created)](absl::StatusOr<std::shared_ptr<LiveModel>> model) {
-                   build_ended(name);
-                   created(std::move(model));
-                 });
+  strand->submit(
+      {.kind = JobKind::kBuild, .cancel = cancel}, [this, args = std::move(args)] { return build(args); },
+      [this, name, created = std::move(created)](absl::StatusOr<std::shared_ptr<LiveModel>> model) {
+        build_ended(name);
+        created(std::move(model));
+      });
 }
 
 std::shared_ptr<LiveModel> ModelRegistry::build(const CreateArgs& args) {
@@ -104,8 +105,7 @@ std::shared_ptr<LiveModel> ModelRegistry::build(const CreateArgs& args) {
   }
   const std::shared_ptr<ModelMetrics> metrics = metrics_.add_model(args.name);
   try {
-    auto model =
-        std::make_shared<LiveModel>(args.name, args.spec, args.seed, options_.model, pool_, metrics, args.id);
+    auto model = std::make_shared<LiveModel>(args.name, args.spec, args.seed, options_.model, pool_, metrics, args.id);
     check_cancelled();
     MutexLock lock(mutex_);
     // Others, of other names, may have been built meanwhile.

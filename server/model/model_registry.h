@@ -45,8 +45,8 @@ class ModelRegistry {
   /// NOT_FOUND with a suggestion when there is none.
   std::shared_ptr<LiveModel> require(const std::string& name) const TW_EXCLUDES(mutex_);
   /// The model ends: its waiting calls fail with NOT_FOUND, then `ended` is called, when the call that runs has ended.
-  /// The same numbered call again, within an hour, has nothing left to do. NOT_FOUND; FAILED_PRECONDITION when `id` is a
-  /// call of before the one that made it.
+  /// The same numbered call again, within an hour, has nothing left to do. NOT_FOUND; FAILED_PRECONDITION when `id` is
+  /// a call of before the one that made it.
   void remove(const std::string& name, const ChangeId& id = {}, absl::AnyInvocable<void()> ended = nullptr)
       TW_EXCLUDES(mutex_);
   /// Models in order of name, from the first whose name is greater than `after`; at most `most`.

@@ -32,7 +32,8 @@ std::optional<std::string> OnceGuard::check(const ChangeId& id, std::string_view
   }
   if (id.sequence == last.sequence && last.answer) return last.answer;
   if (id.sequence == last.sequence) {
-    fail_precondition("call_id.sequence: ", id.sequence, " was applied before, and its answer was too large to remember");
+    fail_precondition("call_id.sequence: ", id.sequence,
+                      " was applied before, and its answer was too large to remember");
   }
   fail_precondition("call_id.sequence: ", id.sequence, " comes after ", last.sequence,
                     ", which was applied; whether it was applied itself is not known any more. A client's sequences "

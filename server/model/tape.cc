@@ -115,11 +115,13 @@ void TapeStore::check_room() const {
 
 void TapeStore::add(const std::shared_ptr<Tape>& tape) {
   check_room();
-  State::Entry entry{
-      .tape = tape,
-      .info = {.id = tape->id, .bytes = tape->bytes, .parameter_version = tape->parameter_version, .tensors = tensors_of(*tape)},
-      .lease = tape->lease,
-      .expires = Clock::now() + tape->lease};
+  State::Entry entry{.tape = tape,
+                     .info = {.id = tape->id,
+                              .bytes = tape->bytes,
+                              .parameter_version = tape->parameter_version,
+                              .tensors = tensors_of(*tape)},
+                     .lease = tape->lease,
+                     .expires = Clock::now() + tape->lease};
   const Clock::time_point expires = entry.expires;
   {
     MutexLock lock(state_->mutex);

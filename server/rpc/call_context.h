@@ -19,7 +19,6 @@
 
 namespace tapewire::rpc {
 
-
 /// A call, as its handler sees it. Lives as long as somebody works for it. Thread-safe.
 class CallContext {
  public:
@@ -117,7 +116,6 @@ class CallContext {
 
 using Context = std::shared_ptr<CallContext>;
 
-
 /// Lets calls in and knows those that are here, so that the server can stop without breaking them off. Thread-safe.
 class CallGate {
  public:
@@ -161,7 +159,6 @@ class CallGate {
   bool draining_ TW_GUARDED_BY(mutex_) = false;
   bool cancelling_ TW_GUARDED_BY(mutex_) = false;
 };
-
 
 /// What calls share: where they are counted and logged, who lets them in, how large they may be. Outlives all calls.
 struct Environment {

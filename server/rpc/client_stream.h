@@ -100,7 +100,8 @@ class SequenceCall : public StreamCall {
   void advance() {
     if (busy_ || ending()) return;
     if (absl::Status status = context()->cancel()->status(); !status.ok()) return end(std::move(status));
-    if (draining_) return end(draining_status("the stream ends after the message in hand; what came behind is not applied"));
+    if (draining_)
+      return end(draining_status("the stream ends after the message in hand; what came behind is not applied"));
     if (next_ != nullptr) {
       if (!next_fault_.ok()) return end(next_fault_);
       if (queued() >= kMaxQueued) return;

@@ -22,8 +22,8 @@ class StreamModel {
   /// REQUIRES: called once.
   void set(std::shared_ptr<LiveModel> model) {
     model_ = std::move(model);
-    on_close_ = model_->on_close(
-        [cancel = call_->cancel(), status = model_->closed_status()] { cancel->cancel(status); });
+    on_close_ =
+        model_->on_close([cancel = call_->cancel(), status = model_->closed_status()] { cancel->cancel(status); });
   }
   explicit operator bool() const { return model_ != nullptr; }
   LiveModel* operator->() const { return model_.get(); }

@@ -196,9 +196,7 @@ class Hammer {
     v1::BackwardResponse response;
     check(autograd_->Backward(call.get(), request, &response), "Backward");
   }
-  int64_t rows_of_tape() const {
-    return tape_.input.tensor().shape_size() > 0 ? tape_.input.tensor().shape(0) : 1;
-  }
+  int64_t rows_of_tape() const { return tape_.input.tensor().shape_size() > 0 ? tape_.input.tensor().shape(0) : 1; }
   void grad() {
     const auto call = context();
     v1::GradRequest request;

@@ -54,16 +54,15 @@ class RejectionTest : public testing::Test {
   Metrics metrics_{BuildInfo{}};
   Logger logger_{LogFormat::kText, LogLevel::kOff};
   ComputePool pool_{{.permits = 1}};
-  ModelRegistry models_{
-      {.model = {.definition = {.max_tensor_bytes = 1 << 20}, .max_queue = 1, .max_tapes = 1}, .max_models = 1, .hooks = {.max_hooks = 1}},
-      pool_,
-      metrics_};
+  ModelRegistry models_{{.model = {.definition = {.max_tensor_bytes = 1 << 20}, .max_queue = 1, .max_tapes = 1},
+                         .max_models = 1,
+                         .hooks = {.max_hooks = 1}},
+                        pool_,
+                        metrics_};
   rpc::CallGate gate_;
   const rpc::Environment environment_{metrics_, logger_, gate_, {.max_message_bytes = kMessageBytes}};
-  const rpc::Backend backend_{.models = models_,
-                              .tensors = {.max_tensor_bytes = kTensorBytes},
-                              .max_answer_bytes = kMessageBytes,
-                              .facts = {}};
+  const rpc::Backend backend_{
+      .models = models_, .tensors = {.max_tensor_bytes = kTensorBytes}, .max_answer_bytes = kMessageBytes, .facts = {}};
   std::unique_ptr<rpc::RpcServer> server_;
   std::optional<client::Client> client_;
 };

@@ -1,6 +1,5 @@
 #include "server/model/compute.h"
 
-
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -86,8 +85,8 @@ TEST(ComputePool, NeverMorePermitsOutThanThereAre) {
     clients.emplace_back([&, c] {
       for (int i = 0; i < 300; ++i) {
         const int permits = 1 + (i + c) % kPermits;
-        submit(pool, 
-            {.permits = permits},
+        submit(
+            pool, {.permits = permits},
             [&, permits] {
               const int now = in_use += permits;
               int seen = most;
@@ -209,8 +208,8 @@ TEST(ComputePool, AJobWithoutADeadlineEndsAtTheLimitAndSaysWhich) {
   submit(pool, {}, spin, [&](absl::Status s) { limited.set_value(std::move(s)); });
   submit(pool, {.cancel = std::make_shared<CancelSource>(Clock::now() + 200ms)}, spin,
          [&](absl::Status s) { own.set_value(std::move(s)); });
-  EXPECT_EQ(limited.get_future().get(), absl::DeadlineExceededError(
-                                            "the call has no deadline, and ran longer than --max_call_seconds allows"));
+  EXPECT_EQ(limited.get_future().get(),
+            absl::DeadlineExceededError("the call has no deadline, and ran longer than --max_call_seconds allows"));
   EXPECT_EQ(own.get_future().get(), absl::DeadlineExceededError("the call's deadline passed while it ran"));
 }
 
@@ -268,8 +267,9 @@ TEST(ComputePool, JobWhoseDeadlinePassedInTheQueueDoesNotRun) {
   gate.await_arrivals(1);
   std::promise<absl::Status> status;
   const auto deadline = Clock::now() + 5ms;
-  submit(pool, {.cancel = std::make_shared<CancelSource>(deadline)}, [] { FAIL(); },
-         [&](absl::Status s) { status.set_value(s); });
+  submit(
+      pool, {.cancel = std::make_shared<CancelSource>(deadline)}, [] { FAIL(); },
+      [&](absl::Status s) { status.set_value(s); });
   std::this_thread::sleep_until(deadline);
   gate.open();
   EXPECT_EQ(status.get_future().get().code(), absl::StatusCode::kDeadlineExceeded);
@@ -280,8 +280,8 @@ TEST(ComputePool, RunningWorkSeesItsCancellation) {
   auto cancel = std::make_shared<CancelSource>();
   Gate gate;
   std::promise<absl::Status> status;
-  submit(pool, 
-      {.cancel = cancel},
+  submit(
+      pool, {.cancel = cancel},
       [&] {
         gate.pass();
         check_cancelled();
@@ -302,8 +302,8 @@ TEST(ComputePool, ReleasedPermitsServeOthersUntilTheyAreTakenAgain) {
     order.push_back(std::move(name));
   };
   Gate client;
-  submit(pool, 
-      {},
+  submit(
+      pool, {},
       [&] {
         note("asks");
         {
@@ -327,8 +327,8 @@ TEST(ComputePool, PermitsAreTakenAgainBeforeNewJobsBegin) {
   ComputePool pool({.permits = 1});
   std::vector<std::string> order;  // written by one job at a time
   Gate client, blocker;
-  submit(pool, 
-      {},
+  submit(
+      pool, {},
       [&] {
         {
           PermitRelease release;
@@ -398,8 +398,8 @@ TEST(ComputePool, DrainCancelsWhatIsLeftAtItsDeadline) {
   ComputePool pool({.permits = 1});
   std::atomic<int> cancelled{0};
   const auto count = [&](const absl::Status& s) { cancelled += s.code() == absl::StatusCode::kCancelled; };
-  submit(pool, 
-      {},
+  submit(
+      pool, {},
       [] {
         for (;;) {
           check_cancelled();
@@ -422,8 +422,9 @@ TEST(ComputePool, CancellationRacesWithRunningWithoutLosingOrDoublingAJob) {
     for (auto& source : sources) source->cancel();
   });
   for (int i = 0; i < kJobs; ++i) {
-    submit(pool, 
-        {.permits = 1 + i % 2, .cancel = sources[static_cast<size_t>(i)]}, [] {}, [&](const absl::Status&) { ++done; });
+    submit(
+        pool, {.permits = 1 + i % 2, .cancel = sources[static_cast<size_t>(i)]}, [] {},
+        [&](const absl::Status&) { ++done; });
   }
   canceller.join();
   pool.drain(Clock::now() + 60s);

@@ -80,9 +80,9 @@ TEST_F(FailedCallTest, AFailedBackwardLeavesItsTape) {
 TEST_F(FailedCallTest, AFailedBackwardLeavesTheGradientsThatItAddedTo) {
   const auto model = create(kSimpleNet);
   const auto tape = [&] {
-    return in_turn(model, [](ModelState& m) {
-             return m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape;
-           }).value();
+    return in_turn(model,
+                   [](ModelState& m) { return m.forward({.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true}).tape; })
+        .value();
   };
   in_turn(model, [first = tape()](ModelState& m) {
     m.backward({.tape = first, .targets = {{"", ramp({4, 1})}}});
@@ -312,7 +312,8 @@ TEST_F(FailedCallTest, ACreateThatFindsItsNameBeingBuiltLearnsWhatBecomesOfIt) {
   for (int i = 0; i < 20; ++i) {
     const auto cancel = std::make_shared<CancelSource>();
     std::promise<absl::StatusOr<std::shared_ptr<LiveModel>>> first, second;
-    registry_.create({.name = "net", .spec = spec_of(kSimpleNet)}, cancel, [&](auto m) { first.set_value(std::move(m)); });
+    registry_.create({.name = "net", .spec = spec_of(kSimpleNet)}, cancel,
+                     [&](auto m) { first.set_value(std::move(m)); });
     try {
       registry_.create({.name = "net", .spec = spec_of(kSimpleNet)}, nullptr,
                        [&](auto m) { second.set_value(std::move(m)); });
@@ -426,9 +427,9 @@ TEST_F(FailedCallTest, AnEvaluationsLossIsTheMeanOverSamplesWhateverTheReduction
         .value();
   };
   EXPECT_NEAR(loss("mean", "mean"), loss("sum", "sum"), 1e-6);
-  EXPECT_THAT(error_of(evaluate(registry_.require("mean"), {"mse", "mse"}, {}).status(),
-                       absl::StatusCode::kInvalidArgument),
-              HasSubstr("metrics[1]: 'mse' is given twice"));
+  EXPECT_THAT(
+      error_of(evaluate(registry_.require("mean"), {"mse", "mse"}, {}).status(), absl::StatusCode::kInvalidArgument),
+      HasSubstr("metrics[1]: 'mse' is given twice"));
 }
 
 TEST_F(FailedCallTest, AModelThatDrawsInEvalModeTakesItsTurn) {
@@ -541,9 +542,11 @@ const char* const kCounting = R"pb(
 TEST_F(FailedCallTest, AFailedCallTakesBackWhatItWroteToParametersAndBuffers) {
   const auto model = create(kCounting);
   const auto values = [&] {
-    return in_turn(model, [](ModelState& m) {
-             return std::pair(m.require_parameter("w", "").item<float>(), m.buffers()[0].tensor.item<float>());
-           }).value();
+    return in_turn(model,
+                   [](ModelState& m) {
+                     return std::pair(m.require_parameter("w", "").item<float>(), m.buffers()[0].tensor.item<float>());
+                   })
+        .value();
   };
   const ForwardArgs good{.inputs = {{"x", ramp({1})}}, .training = true};
   ForwardArgs bad = good;

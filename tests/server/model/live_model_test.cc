@@ -248,7 +248,10 @@ TEST_F(LiveModelTest, ASnapshotReadSeesWholeSteps) {
   const auto model = create(kSimpleNet);
   const auto committed = [&] { return snapshot_of(model); };
   const auto read = [&](const std::shared_ptr<const Snapshot>& state) {
-    return ModelTest::read(model, state, {.inputs = {{"x", ramp({4, 10})}}}).value().outputs[0].tensor.to_vector<float>();
+    return ModelTest::read(model, state, {.inputs = {{"x", ramp({4, 10})}}})
+        .value()
+        .outputs[0]
+        .tensor.to_vector<float>();
   };
   const auto in_order = [&] {
     return in_turn(model,
@@ -312,10 +315,11 @@ TEST_F(LiveModelTest, EvaluationCountsHits) {
                                  loss { type: "NLLLoss" })pb");
   // What one sample of seven classes counts for accuracy and top5, and adds to the loss.
   const auto counted = [&](std::initializer_list<float> scores, int64_t target) {
-    const Evaluation evaluation = evaluate(model, {"accuracy", "top5"},
-                                           {{.inputs = {{"", Tensor::of<float>(scores, {1, 7})}},
-                                             .targets = {{"", Tensor::of<int64_t>({target})}}}})
-                                      .value();
+    const Evaluation evaluation =
+        evaluate(
+            model, {"accuracy", "top5"},
+            {{.inputs = {{"", Tensor::of<float>(scores, {1, 7})}}, .targets = {{"", Tensor::of<int64_t>({target})}}}})
+            .value();
     EXPECT_EQ(evaluation.samples(), 1);
     return std::pair(evaluation.metrics().at("accuracy"), evaluation.metrics().at("top5"));
   };

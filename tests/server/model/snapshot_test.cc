@@ -79,9 +79,7 @@ TEST_F(SnapshotTest, StepsCopyWhileSomebodyReadsAndWriteInPlaceAgainAfter) {
 TEST_F(SnapshotTest, ASnapshotThatIsHeldOutlivesTheOnesThatAreNot) {
   const auto model = create(kWide);
   const auto held = snapshot_of(model);
-  const auto seen = [&] {
-    return read(model, held, input()).value().outputs[0].tensor.to_vector<float>();
-  };
+  const auto seen = [&] { return read(model, held, input()).value().outputs[0].tensor.to_vector<float>(); };
   const auto before = seen();
   model->expire(Snapshots::Clock::now() + 2 * Snapshots::kIdle);
   step(model);

@@ -71,7 +71,9 @@ TEST_F(TapeStoreTest, AUseRenewsTheLeaseAndTellsWhenItEnds) {
   store_.add(tape("a"));
   ASSERT_EQ(told_.size(), 1u);
   EXPECT_EQ(store_.next_expiry(), told_[0]);
-  { const std::shared_ptr<Tape> used = store_.pin("a"); }
+  {
+    const std::shared_ptr<Tape> used = store_.pin("a");
+  }
   ASSERT_EQ(told_.size(), 2u);
   EXPECT_GT(told_[1], told_[0]);
   EXPECT_EQ(store_.next_expiry(), told_[1]);

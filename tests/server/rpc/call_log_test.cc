@@ -1,5 +1,5 @@
-#include "server/rpc/request_id.h"
 #include "server/model/rejection.h"
+#include "server/rpc/request_id.h"
 #include "tests/server/rpc/rpc_fixture.h"
 
 namespace tapewire::rpc {
