@@ -88,11 +88,10 @@ class DelayingProxy:
 
 def import_stubs(folder):
     protos = OPTIONS.source / "proto"
-    names = "call definition tensor model_service autograd_service".split()
     subprocess.run(
         [OPTIONS.protoc, f"-I{protos}", f"--python_out={folder}", f"--grpc_python_out={folder}",
          f"--plugin=protoc-gen-grpc_python={OPTIONS.plugin}"]
-        + [str(protos / "tapewire" / "v1" / f"{name}.proto") for name in names],
+        + sorted(map(str, (protos / "tapewire" / "v1").glob("*.proto"))),
         check=True)
     sys.path.insert(0, folder)
 
