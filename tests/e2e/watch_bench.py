@@ -11,6 +11,7 @@ import multiprocessing
 import pathlib
 import random
 import statistics
+import shutil
 import struct
 import subprocess
 import sys
@@ -20,8 +21,6 @@ import time
 import grpc
 
 from tapewired import Server
-
-PROTOS = "call definition tensor model_service autograd_service hook_service server_service".split()
 
 # fc1 puts out 1 MiB for a batch of 256.
 WIDE = """
@@ -45,7 +44,7 @@ modules {
 def load_stubs(options, folder):
     subprocess.run([options.protoc, f"-I{options.source}/proto", f"--python_out={folder}",
                     f"--grpc_python_out={folder}", f"--plugin=protoc-gen-grpc_python={options.plugin}"]
-                   + [f"{options.source}/proto/tapewire/v1/{name}.proto" for name in PROTOS], check=True)
+                   + sorted(map(str, (options.source / "proto/tapewire/v1").glob("*.proto"))), check=True)
 
 
 def watch(address, request, ready, stop, got):
@@ -106,7 +105,7 @@ def main():
     parser.add_argument("--server", required=True)
     parser.add_argument("--source", type=pathlib.Path, required=True)
     parser.add_argument("--protoc", default="protoc")
-    parser.add_argument("--plugin", default="grpc_python_plugin")
+    parser.add_argument("--plugin", default=shutil.which("grpc_python_plugin"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5)
     options = parser.parse_args()
