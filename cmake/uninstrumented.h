@@ -1,5 +1,6 @@
-// Included before all else in rooms that ThreadSanitizer does not instrument. Their shared_ptrs count in instrumented
-// rooms' objects too: libstdc++ has these two places to tell the sanitizer what the count synchronises.
+// Included before all else in rooms that ThreadSanitizer does not instrument. Their shared_ptrs and Refs count in
+// instrumented rooms' objects too: libstdc++ and core/base/ref.h have these two places to tell the sanitizer what the
+// count synchronises.
 #pragma once
 
 extern "C" {
@@ -12,3 +13,5 @@ void __tsan_release(void* address);
 #endif
 #define _GLIBCXX_SYNCHRONIZATION_HAPPENS_BEFORE(address) __tsan_release(address)
 #define _GLIBCXX_SYNCHRONIZATION_HAPPENS_AFTER(address) __tsan_acquire(address)
+#define TAPEWIRE_HAPPENS_BEFORE(address) __tsan_release(address)
+#define TAPEWIRE_HAPPENS_AFTER(address) __tsan_acquire(address)

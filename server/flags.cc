@@ -63,8 +63,8 @@ ABSL_FLAG(std::string, http_address, "127.0.0.1:8002",
 ABSL_FLAG(int, compute_threads, 0,
           "threads that compute, shared by all models; 0: as many as the cgroup's CPU quota and the affinity allow");
 ABSL_FLAG(Bytes, tensor_memory_limit, Bytes{},
-          "bytes that tensors, definitions and messages may hold; 0: 80% of the cgroup's memory limit, or of the "
-          "machine's memory, less 160 MiB");
+          "bytes that tensors, definitions and messages may hold; 0: 80% of what the cgroup's memory limit, or "
+          "the machine's memory, leaves beside 160 MiB");
 ABSL_FLAG(Bytes, max_message_bytes, Bytes{int64_t{64} << 20}, "bytes of a message, either way");
 ABSL_FLAG(Bytes, max_tensor_bytes, Bytes{int64_t{1} << 30}, "bytes of a tensor that a client sends, also in chunks");
 ABSL_FLAG(int64_t, max_models, 1000, "models at a time");

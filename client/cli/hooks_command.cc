@@ -227,7 +227,7 @@ void add_hooks_command(CLI::App& app, Session& session) {
       ->check(CLI::IsMember(names_of(kKinds)))
       ->capture_default_str();
   adding.add_option("--histogram", args->histogram_bins, "Also a histogram of this many bins")
-      ->check(count_for(args->histogram_bins));
+      ->check(whole(1, 4096));
   adding.add_flag("--tensor", args->tensor, "Also the whole tensors (seen with watch --json)");
   adding.add_option("--max-tensor-bytes", args->max_tensor_bytes, "Larger tensors come without their data")
       ->check(count_for(args->max_tensor_bytes));
@@ -249,7 +249,7 @@ void add_hooks_command(CLI::App& app, Session& session) {
       ->allow_extra_args(false);
   watching.add_option("--count", watched->count, "Stop after this many events")->check(count_for(watched->count));
   watching.add_option("--buffer", watched->buffer, "Events that the server keeps for a slow watcher")
-      ->check(count_for(watched->buffer));
+      ->check(whole(1, 65536));
   watching.add_option("--slow", watched->slow, "What a slow watcher meets: drop the oldest events, fail")
       ->check(CLI::IsMember(names_of(kSlow)))
       ->capture_default_str();

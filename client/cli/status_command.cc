@@ -36,9 +36,9 @@ void status(const Session& session) {
     if (!info.features().empty()) line("features", absl::StrJoin(info.features(), ", "));
     if (!info.limits().empty()) {
       session.out() << "\n";
-      Table limits({{"limit (flag)"}, {"value", Align::kRight}});
+      Table limits({{"limit"}, {"value", Align::kRight}});
       for (const auto& [name, value] : std::map<std::string, int64_t>(info.limits().begin(), info.limits().end())) {
-        limits.add({"--" + name, with_thousands(value)});
+        limits.add({name, with_thousands(value)});
       }
       limits.print(session.console);
     }

@@ -1,6 +1,7 @@
 #include "core/base/cancel.h"
 
 #include "core/base/error.h"
+#include "core/base/limit_error.h"
 
 namespace tapewire {
 namespace {
@@ -12,8 +13,8 @@ void CancelToken::check() const {
   if (parent_ != nullptr) parent_->check();
   if (deadline_ != Clock::time_point::max() && Clock::now() >= deadline_) {
     if (limit_ != nullptr) {
-      fail_with(absl::StatusCode::kDeadlineExceeded, "the call has no deadline, and ran longer than ", limit_,
-                " allows");
+      throw LimitError(limit_, Error(absl::StatusCode::kDeadlineExceeded,
+                                     str_cat("the call has no deadline, and ran longer than --", limit_, " allows")));
     }
     fail_with(absl::StatusCode::kDeadlineExceeded, "the call's deadline passed while it ran");
   }

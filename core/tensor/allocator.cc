@@ -130,7 +130,8 @@ void* CachingAllocator::allocate_new(const SizeClass& fit) {
   if (fit.bytes >= kLarge && may_grow_ && !may_grow_(fit.bytes)) {
     MutexLock lock(name_mutex_);
     fail_limit("tensor_memory_limit", "out of memory: ", fit.bytes,
-               " bytes more than the process holds would pass what ", limit_name_, " and what is beside tensors allow");
+               " bytes more than the process holds would pass the limit of ", limit_.load(std::memory_order_relaxed),
+               " bytes (", limit_name_, ") and what is allowed beside tensors");
   }
   clock_.fetch_add(1, std::memory_order_relaxed);
   reserve(size);

@@ -11,7 +11,7 @@ absl::Status caught_status() {
   try {
     throw;
   } catch (const LimitError& error) {
-    return limit_status(error.limit(), error.message());
+    return limit_status(error.limit(), error.message(), error.code());
   } catch (const Error& error) {
     // An Error always says that something failed, whatever code it was given.
     const absl::StatusCode code = error.code() == absl::StatusCode::kOk ? absl::StatusCode::kInternal : error.code();

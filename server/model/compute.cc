@@ -255,6 +255,11 @@ void ComputePool::start_thread(bool builds) {
   }
 }
 
+size_t ComputePool::resuming() const {
+  MutexLock lock(mutex_);
+  return resuming_.size();
+}
+
 // A thread that is woken takes a job, and calls this again for the next.
 void ComputePool::wake() {
   if (!resuming_.empty()) resumed_.notify_all();

@@ -118,7 +118,7 @@ class ComputePool {
     int builds = 4;                                    // at once
     std::chrono::milliseconds patience{100};           // of a change that smaller ones pass
     std::chrono::milliseconds max_call{0};             // that a job without a deadline may run; 0: no limit
-    const char* max_call_name = "--max_call_seconds";  // for its error
+    const char* max_call_name = "max_call_seconds";  // for its error
   };
 
   explicit ComputePool(Options options);
@@ -130,6 +130,9 @@ class ComputePool {
   int permits() const { return options_.permits; }
   /// Threads that reads have and changes cannot take.
   int read_share() const { return std::max(1, options_.permits / 2); }
+
+  /// Jobs that want back what a PermitRelease gave away, and wait for it.
+  size_t resuming() const TW_EXCLUDES(mutex_);
 
   /// Refuses new jobs with UNAVAILABLE and waits for the others; cancels those that are left at `deadline`, and waits
   /// for them. True when none was cancelled.

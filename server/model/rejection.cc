@@ -15,8 +15,8 @@ absl::Status with_reason(absl::Status status, std::string_view reason) {
 
 }  // namespace
 
-absl::Status limit_status(std::string_view limit, std::string_view message) {
-  return with_reason(absl::ResourceExhaustedError(to_absl(message)), limit);
+absl::Status limit_status(std::string_view limit, std::string_view message, absl::StatusCode code) {
+  return with_reason(absl::Status(code, to_absl(message)), limit);
 }
 
 absl::Status draining_status(std::string_view message) {

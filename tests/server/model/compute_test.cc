@@ -11,6 +11,7 @@
 #include "core/base/parallel_for.h"
 #include "gmock/gmock.h"
 #include "server/model/strand.h"
+#include "tests/wait.h"
 
 namespace tapewire {
 namespace {
@@ -342,7 +343,7 @@ TEST(ComputePool, PermitsAreTakenAgainBeforeNewJobsBegin) {
   blocker.await_arrivals(1);
   for (int i = 0; i < 3; ++i) submit(pool, {}, [&] { order.push_back("new"); }, ignore);
   client.open();
-  std::this_thread::sleep_for(20ms);  // it waits for its permits now
+  ASSERT_TRUE(wait_until([&] { return pool.resuming() == 1; }));
   blocker.open();
   EXPECT_TRUE(pool.drain(Clock::now() + 10s));
   EXPECT_THAT(order, ElementsAre("resumed", "new", "new", "new"));

@@ -200,7 +200,7 @@ TEST_F(EventStreamTest, AClientThatDoesNotReadLeavesItNotReady) {
   while (written < kMost && ready(written + 1)) {
     events.write(message(written++, 500'000));
     if (written < 10) continue;
-    std::this_thread::sleep_for(20ms);
+    ASSERT_TRUE(wait_until_still([&] { return ready_.load(); }, 20ms));
     if (ready_ == written) break;
   }
   EXPECT_LT(written, kMost);
