@@ -43,6 +43,8 @@ class LiveModel : public std::enable_shared_from_this<LiveModel> {
 
   const std::string& name() const { return name_; }
   v1::ModelSpec spec() const { return spec_.load(); }
+  /// What spec() takes, in bytes.
+  size_t spec_bytes() const { return spec_.loaded_bytes(); }
   /// The numbered call that made it, if it was numbered.
   const ChangeId& created_by() const { return created_by_; }
   const ModelSettings& settings() const { return settings_; }

@@ -40,7 +40,8 @@ StoredSpec::StoredSpec(const v1::ModelSpec& spec) {
     const size_t wire = spec.ByteSizeLong();
     kept_.add(kept_bytes(spec, wire, payload_bytes(spec)));
     // The message once more, in the engine's own types.
-    building_.add(spec.SpaceUsedLong());
+    loaded_bytes_ = spec.SpaceUsedLong();
+    building_.add(loaded_bytes_);
   } catch (const Error& error) {
     throw error.within("spec");
   }

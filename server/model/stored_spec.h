@@ -18,11 +18,14 @@ class StoredSpec {
   /// The model is built: the count falls to what stays.
   void built() noexcept { building_.clear(); }
   v1::ModelSpec load() const;
+  /// What load() takes, in bytes.
+  size_t loaded_bytes() const { return loaded_bytes_; }
   /// What stays, in bytes.
   size_t counted() const { return kept_.bytes(); }
 
  private:
   std::string bytes_;
+  size_t loaded_bytes_ = 0;
   AdoptedCount kept_;
   AdoptedCount building_;
 };

@@ -49,7 +49,8 @@ class TapeStore {
   TapeStore(int64_t max_tapes, std::shared_ptr<ModelMetrics> metrics,
             std::function<void(Clock::time_point)> expires_at = nullptr);
 
-  /// Keeps a tape and starts its lease. RESOURCE_EXHAUSTED when there are max_tapes already.
+  /// Keeps a tape and starts its lease. What its tensors take beside their data counts as tensor memory as long as it
+  /// is kept. RESOURCE_EXHAUSTED when there are max_tapes already, or no memory.
   void add(const std::shared_ptr<Tape>& tape);
   /// For a call that will use it: the lease does not run out while what this returns is held, and begins anew when it
   /// is let go. FAILED_PRECONDITION when the tape was used up, NOT_FOUND when there is none.
@@ -68,6 +69,8 @@ class TapeStore {
   std::optional<Clock::time_point> next_expiry() const;
   /// Oldest first.
   std::vector<TapeInfo> list() const;
+  /// About what list() and a message of it take, in bytes.
+  size_t listed_bytes() const;
   /// None when there is no such tape.
   std::optional<TapeInfo> find(const std::string& id) const;
   size_t size() const;

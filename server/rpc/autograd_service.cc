@@ -162,14 +162,16 @@ void AutogradService::bind_tapes() {
     model->submit(
         call->cancel(), [args = std::move(args)](ModelState& m) { return encode(m.grad(args), m.tapes()); }, answer);
   });
-  unary<v1::ListTapesRequest, v1::ListTapesResponse>(
-      "ListTapes", [this](const Context&, const auto& request, const auto& answer) {
-        v1::ListTapesResponse out;
-        for (const TapeInfo& info : backend_.models.require(request.model())->tapes().list()) {
-          *out.add_tapes() = encode_tape(info);
-        }
-        answer(std::move(out));
-      });
+  unary<v1::ListTapesRequest, v1::ListTapesResponse>("ListTapes",
+                                                     [this](const Context&, const auto& request, const auto& answer) {
+                                                       const auto model = backend_.models.require(request.model());
+                                                       const TapeStore& tapes = model->tapes();
+                                                       const AdoptedCount memory = answer_memory(tapes.listed_bytes());
+                                                       v1::ListTapesResponse out;
+                                                       for (const TapeInfo& info : tapes.list())
+                                                         *out.add_tapes() = encode_tape(info);
+                                                       answer(std::move(out));
+                                                     });
   unary<v1::ReleaseTapeRequest, v1::ReleaseTapeResponse>(
       "ReleaseTape", [this](const Context& call, const auto& request, const auto& answer) {
         const auto model = backend_.models.require(request.model());

@@ -53,6 +53,13 @@ v1::StepInfo encode_step(const StepResult& result) {
   return out;
 }
 
+AdoptedCount answer_memory(size_t bytes) {
+  constexpr size_t kLittle = size_t{1} << 20;
+  AdoptedCount memory;
+  if (bytes > kLittle) memory.add(bytes);
+  return memory;
+}
+
 v1::Tape encode_tape(const TapeInfo& tape) {
   v1::Tape out;
   out.set_id(tape.id);

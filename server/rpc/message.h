@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/tensor/allocator.h"
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "server/codec/chunks.h"
@@ -24,6 +25,9 @@ std::chrono::milliseconds decode_duration(const google::protobuf::Duration& dura
 
 v1::Model encode_model(const LiveModel& model, bool with_spec);
 v1::StepInfo encode_step(const StepResult& result);
+/// Counts what an answer takes while it is made, if that is much: a small one is given at the limit of memory, too.
+/// Throws RESOURCE_EXHAUSTED.
+AdoptedCount answer_memory(size_t bytes);
 v1::Tape encode_tape(const TapeInfo& tape);
 
 /// The number of a change. Throws UNIMPLEMENTED for a wait_token, INVALID_ARGUMENT for what is no number.

@@ -1,7 +1,6 @@
 #include "server/rpc/model_service.h"
 
 #include "core/base/error.h"
-#include "core/tensor/allocator.h"
 #include "server/rpc/message.h"
 #include "server/rpc/state_calls.h"
 #include "tapewire/v1/model_service.pb.h"
@@ -62,12 +61,14 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
                                  answer(std::move(out));
                                });
       });
-  unary<v1::GetModelRequest, v1::GetModelResponse>(
-      "GetModel", [this](const Context&, const auto& request, const auto& answer) {
-        v1::GetModelResponse out;
-        *out.mutable_model() = encode_model(*backend_.models.require(request.name()), true);
-        answer(std::move(out));
-      });
+  unary<v1::GetModelRequest, v1::GetModelResponse>("GetModel",
+                                                   [this](const Context&, const auto& request, const auto& answer) {
+                                                     const auto model = backend_.models.require(request.name());
+                                                     const AdoptedCount memory = answer_memory(2 * model->spec_bytes());
+                                                     v1::GetModelResponse out;
+                                                     *out.mutable_model() = encode_model(*model, true);
+                                                     answer(std::move(out));
+                                                   });
   unary<v1::ListModelsRequest, v1::ListModelsResponse>(
       "ListModels", [this](const Context&, const auto& request, const auto& answer) {
         if (request.page_size() < 0) fail("page_size: must not be negative, got ", request.page_size());

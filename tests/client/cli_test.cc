@@ -149,11 +149,11 @@ TEST_F(CliTest, WholeNumbersReachTheLargestThatTheirOptionHolds) {
       {predict, "--start", "0", "-1", most64, more64},
       {predict, "--count", "1", "0", most64, more64},
       {predict, "--show", "1", "0", most64, more64},
-      {add, "--histogram", "1", "0", most32, more32},
+      {add, "--histogram", "1", "0", "4096", "4097"},
       {add, "--max-tensor-bytes", "1", "0", most64, more64},
       {add, "--every", "1", "0", most32, more32},
       {watch, "--count", "1", "0", most64, more64},
-      {watch, "--buffer", "1", "0", most32, more32},
+      {watch, "--buffer", "1", "0", "65536", "65537"},
       {{"models", "create", "net", "-f", "no.txtpb"},
        "--seed",
        "-9223372036854775808",
@@ -494,7 +494,7 @@ TEST_F(CliTest, HooksAreAddedListedWatchedAndRemoved) {
 
 TEST_F(CliTest, StatusIsAHealthCheck) {
   EXPECT_EQ(run({"status"}), 0);
-  EXPECT_THAT(out(), AllOf(HasSubstr("serving"), HasSubstr("1.2.3"), HasSubstr("3.0 MiB"), HasSubstr("--max_models")));
+  EXPECT_THAT(out(), AllOf(HasSubstr("serving"), HasSubstr("1.2.3"), HasSubstr("3.0 MiB"), HasSubstr("max_models ")));
   EXPECT_EQ(run({"status", "--json"}), 0);
   EXPECT_EQ(json_lines().at(0)["serving"], true);
   EXPECT_THAT(out(), HasSubstr(R"("limits":{"max_hooks":100,"max_models":64,"max_queue":256})"));

@@ -302,6 +302,25 @@ class SiegeTest(unittest.TestCase):
             model="hostile", inputs=[named([1])], capture=[""] * 120_000, training=False))
         self.idle_again()
 
+    def test_lists_of_tapes_with_many_captures(self):
+        count, tapes = 18_000, 8
+        spec = definition.ModelSpec(modules=[module("", "Sequential")] + [module(str(i), "Identity") for i in range(count)])
+        self.models.CreateModel(models_pb.CreateModelRequest(name="watched", spec=spec), timeout=10)
+        forward = autograd_pb.ForwardRequest(model="watched", inputs=[named([1])], training=False, keep_tape=True,
+                                             capture=[str(i) for i in range(count)])
+        for _ in range(tapes):
+            self.autograd.Forward(forward, timeout=10)
+        listing = autograd_pb.ListTapesRequest(model="watched")
+        served = 0
+        for future in [self.autograd.ListTapes.future(listing, timeout=20) for _ in range(24)]:
+            try:
+                self.assertEqual(len(future.result().tapes), tapes)
+                served += 1
+            except grpc.RpcError as error:
+                self.assertEqual(error.code(), grpc.StatusCode.RESOURCE_EXHAUSTED, error.details())
+        self.assertGreater(served, 0)
+        self.models.DeleteModel(models_pb.DeleteModelRequest(name="watched"), timeout=10)
+
     def test_globs_of_many_stars(self):
         self.create("hostile", definition.ModelSpec(modules=[module("", "Sequential")] + [
             module("a" * 60 + str(i), "Linear", in_features=1, out_features=1) for i in range(2000)]))

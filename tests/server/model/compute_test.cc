@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel_for.h"
 #include "gmock/gmock.h"
+#include "server/model/rejection.h"
 #include "server/model/strand.h"
 #include "tests/wait.h"
 
@@ -209,8 +210,10 @@ TEST(ComputePool, AJobWithoutADeadlineEndsAtTheLimitAndSaysWhich) {
   submit(pool, {}, spin, [&](absl::Status s) { limited.set_value(std::move(s)); });
   submit(pool, {.cancel = std::make_shared<CancelSource>(Clock::now() + 200ms)}, spin,
          [&](absl::Status s) { own.set_value(std::move(s)); });
-  EXPECT_EQ(limited.get_future().get(),
-            absl::DeadlineExceededError("the call has no deadline, and ran longer than --max_call_seconds allows"));
+  const absl::Status ended = limited.get_future().get();
+  EXPECT_EQ(ended.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(ended.message(), "the call has no deadline, and ran longer than --max_call_seconds allows");
+  EXPECT_EQ(rejection_reason(ended), "max_call_seconds");
   EXPECT_EQ(own.get_future().get(), absl::DeadlineExceededError("the call's deadline passed while it ran"));
 }
 

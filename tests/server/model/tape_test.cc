@@ -115,6 +115,32 @@ TEST_F(TapeStoreTest, TooManyAreRefusedAndAUsedUpOneMakesRoom) {
 
 class TapeMetricsTest : public ModelTest {};
 
+TEST_F(TapeStoreTest, NamesOfTensorsCountAsMemoryWhileTheTapeIsKept) {
+  const auto many = tape("a");
+  for (int i = 0; i < 1000; ++i) many->captured.push_back({std::to_string(i), many->outputs[0].tensor});
+  const int64_t before = tensor_allocator().stats().live;
+  store_.add(many);
+  EXPECT_GE(tensor_allocator().stats().live - before, 300'000);
+  EXPECT_GE(store_.listed_bytes(), 300'000u);
+  many->grads = many->captured;
+  EXPECT_TRUE(store_.changed(*many, 100));
+  EXPECT_GE(tensor_allocator().stats().live - before, 600'000);
+  store_.release("a");
+  EXPECT_EQ(tensor_allocator().stats().live, before);
+}
+
+TEST_F(TapeStoreTest, ATapeWhoseNamesPassTheMemoryLimitIsNotKept) {
+  const auto many = tape("a");
+  for (int i = 0; i < 1000; ++i) many->captured.push_back({std::to_string(i), many->outputs[0].tensor});
+  const int64_t before = tensor_allocator().stats().live;
+  const int64_t limit = tensor_allocator().limit();
+  tensor_allocator().set_limit(before + 100'000, "--tensor_memory_limit");
+  EXPECT_EQ(code_of([&] { store_.add(many); }), absl::StatusCode::kResourceExhausted);
+  tensor_allocator().set_limit(limit, "--tensor_memory_limit");
+  EXPECT_EQ(store_.size(), 0u);
+  EXPECT_EQ(tensor_allocator().stats().live, before);
+}
+
 TEST_F(TapeMetricsTest, TheGaugesFallWithWhatExpires) {
   const auto model = create(kSimpleNet);
   in_turn(model, [](ModelState& m) {
