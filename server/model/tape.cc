@@ -99,7 +99,11 @@ std::vector<std::pair<std::string, TensorSpec>> tensors_of(const Tape& tape) {
   return out;
 }
 
-TapeInfo told(TapeInfo info, TapeStore::Clock::time_point expires) {
+TapeInfo told(const TapeInfo& kept, TapeStore::Clock::time_point expires, size_t most = ~size_t{0}) {
+  TapeInfo info{.id = kept.id, .bytes = kept.bytes, .parameter_version = kept.parameter_version};
+  const size_t count = std::min(most, kept.tensors.size());
+  info.tensors.assign(kept.tensors.begin(), kept.tensors.begin() + static_cast<ptrdiff_t>(count));
+  info.tensor_count = static_cast<int64_t>(kept.tensors.size());
   const auto left = expires - TapeStore::Clock::now();
   info.expire_time =
       std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(left);
@@ -220,7 +224,8 @@ std::vector<TapeInfo> TapeStore::list() const {
   {
     MutexLock lock(state_->mutex);
     for (const auto& [id, entry] : state_->tapes) {
-      ordered.emplace_back(entry.order, told(entry.info, entry.pins > 0 ? Clock::now() + entry.lease : entry.expires));
+      ordered.emplace_back(entry.order,
+                           told(entry.info, entry.pins > 0 ? Clock::now() + entry.lease : entry.expires, kListed));
     }
   }
   std::ranges::sort(ordered, {}, [](const auto& row) { return row.first; });
@@ -232,7 +237,9 @@ std::vector<TapeInfo> TapeStore::list() const {
 size_t TapeStore::listed_bytes() const {
   MutexLock lock(state_->mutex);
   size_t bytes = 0;
-  for (const auto& [id, entry] : state_->tapes) bytes += kBytesPerTensor + beside_data(entry.info);
+  for (const auto& [id, entry] : state_->tapes) {
+    bytes += kBytesPerTensor * (1 + std::min(kListed, entry.info.tensors.size()));
+  }
   return bytes;
 }
 

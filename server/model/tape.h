@@ -35,8 +35,9 @@ struct TapeInfo {
   std::string id;
   int64_t bytes = 0;
   int64_t parameter_version = 0;
-  std::vector<std::pair<std::string, TensorSpec>> tensors;  // what calls can name
-  std::chrono::system_clock::time_point expire_time;        // as of now
+  std::vector<std::pair<std::string, TensorSpec>> tensors;  // what calls can name; of list() the first kListed
+  int64_t tensor_count = 0;
+  std::chrono::system_clock::time_point expire_time;  // as of now
 };
 
 /// The tapes of one model, with their leases. The store is thread-safe; a Tape itself is used in the model's turn.
@@ -67,8 +68,9 @@ class TapeStore {
   void clear();
   /// When the next lease runs out; none without a tape that is not pinned.
   std::optional<Clock::time_point> next_expiry() const;
-  /// Oldest first.
+  /// Oldest first, each with kListed of its tensors at most: it takes little whatever the tapes captured.
   std::vector<TapeInfo> list() const;
+  static constexpr size_t kListed = 100;
   /// About what list() and a message of it take, in bytes.
   size_t listed_bytes() const;
   /// None when there is no such tape.

@@ -67,6 +67,7 @@ v1::Tape encode_tape(const TapeInfo& tape) {
   out.set_parameter_version(tape.parameter_version);
   *out.mutable_expire_time() = encode_time(tape.expire_time);
   for (const auto& [name, spec] : tape.tensors) codec::encode_spec(name, spec, *out.add_tensors());
+  out.set_tensor_count(tape.tensor_count);
   return out;
 }
 
