@@ -289,7 +289,7 @@ void ModelHooks::drop_expired() {
   std::vector<std::shared_ptr<Entry>> gone;
   {
     MutexLock lock(mutex_);
-    std::erase_if(hooks_, [&](const auto& entry) {
+    std::erase_if(hooks_, [&](const auto& entry) TW_REQUIRES(mutex_) {
       if (!entry->hook->lease.over(now)) return false;
       matches_ -= static_cast<int64_t>(entry->hook->info.matched.size());
       gone.push_back(entry);

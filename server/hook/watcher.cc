@@ -16,7 +16,7 @@ void Watcher::push(std::shared_ptr<const HookEvent> event) {
     MutexLock lock(mutex_);
     if (end_) return;
     ++sequence_;
-    const auto full = [&] {
+    const auto full = [&]() TW_REQUIRES(mutex_) {
       return events_.size() >= options_.buffer_events || (!events_.empty() && bytes_ + bytes > options_.buffer_bytes);
     };
     if (full() && options_.slow == SlowWatcher::kFail) {

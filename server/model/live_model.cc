@@ -45,14 +45,14 @@ LiveModel::LiveModel(std::string name, const v1::ModelSpec& spec, uint64_t seed,
         signature_ = state->signature();
         hooks_ = state->hooks();
         draws_in_eval_ = state->draws_in_eval();
+        publish(*state);
+        MutexLock lock(mutex_);
         description_.tree = describe_tree(state->root(), state->modules());
         for (const NamedTensor& p : state->parameters()) {
           info_.parameter_count += p.tensor.numel();
           info_.parameter_bytes += static_cast<int64_t>(p.tensor.nbytes());
         }
-        info_.create_time = std::chrono::system_clock::now();
-        publish(*state);
-        info_.update_time = info_.create_time;
+        info_.create_time = info_.update_time = std::chrono::system_clock::now();
         return state;
       }()) {}
 

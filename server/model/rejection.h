@@ -11,7 +11,8 @@ namespace tapewire {
 /// "draining". It travels in a payload of the status, within the process; metrics count by it. A LimitError becomes
 /// such a status in caught_status().
 
-/// RESOURCE_EXHAUSTED, unless `code` says otherwise, at the limit that the flag `limit` sets. The message names what came, the limit and the flag.
+/// RESOURCE_EXHAUSTED, unless `code` says otherwise, at the limit that the flag `limit` sets. The message names what
+/// came, the limit and the flag.
 absl::Status limit_status(std::string_view limit, std::string_view message,
                           absl::StatusCode code = absl::StatusCode::kResourceExhausted);
 /// UNAVAILABLE: "draining: " and the message.
