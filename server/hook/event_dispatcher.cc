@@ -20,18 +20,25 @@ constexpr std::chrono::milliseconds kBurst(20);
 EventDispatcher::EventDispatcher(int64_t bytes_per_second)
     : bytes_per_second_(bytes_per_second), thread_([this] { run(); }) {}
 
-EventDispatcher::~EventDispatcher() {
+EventDispatcher::~EventDispatcher() { stop(); }
+
+void EventDispatcher::stop() {
+  std::deque<std::shared_ptr<Watcher>> ready, held;  // let go after the lock
   {
     MutexLock lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+  MutexLock lock(mutex_);
+  ready.swap(ready_);
+  held.swap(held_);
 }
 
 void EventDispatcher::schedule(std::shared_ptr<Watcher> watcher) {
   {
     MutexLock lock(mutex_);
+    if (stopping_) return;
     ready_.push_back(std::move(watcher));
   }
   changed_.notify_one();

@@ -25,6 +25,9 @@ class EventDispatcher {
   explicit EventDispatcher(int64_t bytes_per_second);
   /// REQUIRES: no watcher is left that has a sink.
   ~EventDispatcher();
+  /// Delivers nothing more, and waits for its thread, so that what ends there does not end the dispatcher. Not from
+  /// that thread, nor from two at once.
+  void stop() TW_EXCLUDES(mutex_);
   EventDispatcher(const EventDispatcher&) = delete;
   EventDispatcher& operator=(const EventDispatcher&) = delete;
 

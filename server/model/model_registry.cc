@@ -39,6 +39,8 @@ ModelRegistry::ModelRegistry(Options options, ComputePool& pool, Metrics& metric
 
 ModelRegistry::~ModelRegistry() {
   clock_->stop();
+  // A watcher on its thread may hold the last share of what the thread belongs to.
+  options_.model.hooks->dispatcher.stop();
   std::vector<std::string> names;
   {
     MutexLock lock(mutex_);
