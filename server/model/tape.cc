@@ -59,13 +59,11 @@ struct TapeStore::State {
   State(std::shared_ptr<ModelMetrics> m, std::function<void(Clock::time_point)> e)
       : metrics(std::move(m)), expires_at(std::move(e)) {}
 
-  /// Takes the entry out. What it returns is destroyed outside of the lock: a tape may be large.
-  std::shared_ptr<Tape> take(std::map<std::string, Entry>::iterator at) TW_REQUIRES(mutex) {
+  /// Takes the entry out. What it returns is destroyed outside of the lock: a tape and its names may be large.
+  Entry take(std::map<std::string, Entry>::iterator at) TW_REQUIRES(mutex) {
     metrics->add_tapes(-1);
     metrics->add_tape_bytes(-at->second.info.bytes);
-    std::shared_ptr<Tape> tape = std::move(at->second.tape);
-    tapes.erase(at);
-    return tape;
+    return std::move(tapes.extract(at).mapped());
   }
 
   void unpin(const std::string& id) TW_EXCLUDES(mutex) {
@@ -160,7 +158,7 @@ std::shared_ptr<Tape> TapeStore::pin(const std::string& id) {
 
 bool TapeStore::use_up(const std::string& id) {
   constexpr size_t kRemembered = 1024;
-  std::shared_ptr<Tape> gone;
+  State::Entry gone;
   MutexLock lock(state_->mutex);
   const auto found = state_->tapes.find(id);
   if (found == state_->tapes.end()) return false;
@@ -185,7 +183,7 @@ bool TapeStore::changed(Tape& tape, int64_t bytes) {
 }
 
 void TapeStore::release(const std::string& id) {
-  std::shared_ptr<Tape> gone;
+  State::Entry gone;
   MutexLock lock(state_->mutex);
   const auto found = state_->tapes.find(id);
   if (found != state_->tapes.end()) {
@@ -196,7 +194,7 @@ void TapeStore::release(const std::string& id) {
 }
 
 void TapeStore::expire(Clock::time_point now) {
-  std::vector<std::shared_ptr<Tape>> gone;
+  std::vector<State::Entry> gone;
   MutexLock lock(state_->mutex);
   for (auto it = state_->tapes.begin(); it != state_->tapes.end();) {
     const auto at = it++;
@@ -205,7 +203,7 @@ void TapeStore::expire(Clock::time_point now) {
 }
 
 void TapeStore::clear() {
-  std::vector<std::shared_ptr<Tape>> gone;
+  std::vector<State::Entry> gone;
   MutexLock lock(state_->mutex);
   while (!state_->tapes.empty()) gone.push_back(state_->take(state_->tapes.begin()));
 }

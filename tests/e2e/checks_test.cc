@@ -143,15 +143,17 @@ TEST_F(ChecksTest, AnEvaluationSkipsIgnoredTargetsAndEmptyBatches) {
       {Tensor::zeros({0, 2}), Tensor::zeros({0}, DType::kInt64)},
       {Tensor::of<float>({-9, -2, -6, -3}, {2, 2}), Tensor::of<int64_t>({1, 0})}};
   size_t at = 0;
-  const auto evaluated =
-      client_.evaluate("id", {.metrics = {"accuracy"}, .loss = {}}, [&]() -> std::optional<client::Batch> {
-        if (at == batches.size()) return std::nullopt;
-        client::Batch batch;
-        batch.inputs.push_back(named("", batches[at].first));
-        batch.targets.push_back(named("", batches[at].second));
-        ++at;
-        return batch;
-      });
+  const auto evaluate = [&] {
+    return client_.evaluate("id", {.metrics = {"accuracy"}, .loss = {}}, [&]() -> std::optional<client::Batch> {
+      if (at == batches.size()) return std::nullopt;
+      client::Batch batch;
+      batch.inputs.push_back(named("", batches[at].first));
+      batch.targets.push_back(named("", batches[at].second));
+      ++at;
+      return batch;
+    });
+  };
+  const auto evaluated = evaluate();
   ASSERT_TRUE(evaluated.ok()) << evaluated.status();
   EXPECT_EQ(evaluated->samples(), 5);
   EXPECT_DOUBLE_EQ(evaluated->loss(), (1 + 2 + 6) / 3.0);
@@ -159,15 +161,7 @@ TEST_F(ChecksTest, AnEvaluationSkipsIgnoredTargetsAndEmptyBatches) {
 
   at = 1;
   batches.resize(2);
-  const auto nothing =
-      client_.evaluate("id", {.metrics = {"accuracy"}, .loss = {}}, [&]() -> std::optional<client::Batch> {
-        if (at == batches.size()) return std::nullopt;
-        client::Batch batch;
-        batch.inputs.push_back(named("", batches[at].first));
-        batch.targets.push_back(named("", batches[at].second));
-        ++at;
-        return batch;
-      });
+  const auto nothing = evaluate();
   ASSERT_TRUE(nothing.ok()) << nothing.status();
   EXPECT_FALSE(nothing->has_loss());
   EXPECT_TRUE(nothing->metrics().empty());
