@@ -137,9 +137,11 @@ int serve(const ServerOptions& options, Logger& logger) {
   const auto memory = std::make_shared<MemoryGuard>(
       MemoryGuard::Options{.limit = std::min(options.tensor_memory_limit, kMost) + kMemoryBesideTensors});
   tensor_allocator().set_may_grow([memory](size_t bytes) { return memory->admit(bytes).ok(); });
-  // What is worth less than a call that needs memory: what waits for watchers, and readers that do not read.
+  // What is worth less than a call that needs memory: what waits for watchers, readers that do not read, and states
+  // that are half sent.
   tensor_allocator().set_reclaim([hooks = models.options().model.hooks] {
-    return hooks->memory.give_way(1) || codec::ChunkReader::let_go_of_longest_idle();
+    return hooks->memory.give_way(1) || codec::ChunkReader::let_go_of_longest_idle() ||
+           codec::ChunkAssembler::let_go_of_longest_idle();
   });
 
   auto http =

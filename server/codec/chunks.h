@@ -2,13 +2,8 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <unordered_set>
 #include <vector>
 
-#include "core/tensor/allocator.h"
 #include "server/codec/payload.h"
 #include "server/codec/tensor_codec.h"
 
@@ -44,33 +39,28 @@ class ChunkReader {
 };
 
 /// Puts tensors together from the chunks of a stream. What has come counts as tensor memory at once, names too: a
-/// stream can hold no more than the limit. Throws Error; after that the stream is at its end.
+/// stream can hold no more than the limit. Throws Error; after that the stream is at its end. One thread at a time.
 class ChunkAssembler {
  public:
-  explicit ChunkAssembler(const Limits& limits) : limits_(limits) {}
+  explicit ChunkAssembler(const Limits& limits);
+  ~ChunkAssembler();
+  ChunkAssembler(const ChunkAssembler&) = delete;
+  ChunkAssembler& operator=(const ChunkAssembler&) = delete;
 
-  /// The tensor that this chunk completes, if it does.
-  std::optional<NamedTensor> add(v1::TensorChunk&& chunk);
-  /// Throws when a tensor is not complete: call it at the stream's end.
-  void finish() const;
+  /// Throws RESOURCE_EXHAUSTED when what had come was let go since the last chunk, since memory was short.
+  void add(v1::TensorChunk&& chunk);
+  /// The tensors in the order in which they came. Throws when the last is not complete, and like add.
+  std::vector<NamedTensor> finish();
+
+  /// Lets go of what the stream that was longest silent has sent: a state that is half sent must not stop what changes
+  /// the model. False when there is none. From any thread; for CachingAllocator::set_reclaim.
+  static bool let_go_of_longest_idle();
 
  private:
-  struct Partial {
-    std::string name;
-    v1::DataType wire_dtype;
-    WireType type;
-    Shape shape;
-    int64_t bytes;
-    std::unique_ptr<std::string> payload;
-    AdoptedCount memory;  // of the payload
-  };
-  void begin(const v1::TensorChunk& chunk);
-  void check_same(const v1::TensorChunk& chunk) const;
-
-  Limits limits_;
-  std::optional<Partial> partial_;
-  std::unordered_set<std::string> complete_;
-  AdoptedCount names_{tensor_allocator()};  // memory besides the payloads
+  class Parts;
+  class Kept;
+  const Limits limits_;
+  const std::unique_ptr<Kept> kept_;
 };
 
 }  // namespace tapewire::codec

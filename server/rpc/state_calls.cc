@@ -33,16 +33,13 @@ class WriteStateHandler final : public ClientStreamHandler<v1::WriteStateRequest
     } else if (request.allow_partial() || request.has_call_id()) {
       fail("allow_partial, call_id: belong into the first message of a state");
     }
-    if (request.has_chunk()) {
-      std::optional<NamedTensor> tensor = chunks_.add(std::move(*request.mutable_chunk()));
-      if (tensor) args_.state.push_back(*std::move(tensor));
-    }
+    if (request.has_chunk()) chunks_.add(std::move(*request.mutable_chunk()));
     answer(absl::OkStatus());
   }
 
   void end(Answer<v1::WriteStateResponse> answer) override {
     if (!model_) fail("name: the stream ended before its first message");
-    chunks_.finish();
+    args_.state = chunks_.finish();
     model_->submit(
         call_->cancel(),
         [args = std::move(args_), id = id_](ModelState& m) {

@@ -8,10 +8,13 @@ import contextlib
 import os
 import pathlib
 import random
+import re
 import sys
 import tempfile
 import threading
+import time
 import unittest
+import urllib.request
 
 import grpc
 from google.protobuf import text_format
@@ -253,6 +256,48 @@ class MemoryTest(unittest.TestCase):
         for reader in readers:
             reader.cancel()
         self.check_peak(limit + BESIDE)
+
+    def test_states_that_are_half_sent(self):
+        self.start(f"--tensor_memory_limit={LIMIT}")
+        self.create("net", self.conv_net())
+        most = 256
+        step = autograd_pb.TrainStepRequest(model="net")
+        step.inputs.add(tensor=floats([most, 1, 28, 28]))
+        step.targets.add(tensor=tensors.Tensor(dtype=tensors.DATA_TYPE_INT64, shape=[most], data=bytes(8 * most)))
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+
+        def upload():
+            whole = 4 * MIB
+            for offset in range(0, whole, MIB):
+                chunk = tensors.TensorChunk(name="4.weight", offset=offset, data=bytes(MIB))
+                if offset == 0:
+                    chunk.dtype = tensors.DATA_TYPE_FLOAT32
+                    chunk.shape.append(whole // 4)
+                yield models_pb.WriteStateRequest(name="net", chunk=chunk)
+                go_on.wait()
+
+        streams = [self.models.WriteState.future(upload(), timeout=DEADLINE) for _ in range(300)]
+        end = time.monotonic() + DEADLINE
+        while self.live_bytes() < LIMIT - 16 * MIB:
+            self.assertLess(time.monotonic(), end, "the states did not come")
+            time.sleep(0.02)
+        for i in range(3):
+            answer = self.autograd.TrainStep(step, timeout=DEADLINE)
+            self.assertEqual(answer.info.step, i + 1)
+        go_on.set()
+        errors = [stream.exception() for stream in streams]
+        let_go = [error for error in errors if "send it again" in error.details()]
+        self.assertGreater(len(let_go), 30, "those that were silent made room")
+        for error in let_go:
+            self.assertEqual(error.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+            self.assertIn("--tensor_memory_limit", error.details())
+        self.check_peak()
+
+    def live_bytes(self):
+        with urllib.request.urlopen(f"http://{self.server.http_address}/metrics", timeout=DEADLINE) as page:
+            text = page.read().decode()
+        return float(re.search(r'^tapewire_tensor_bytes{kind="live"} (\S+)$', text, re.MULTILINE).group(1))
 
     def test_long_client_ids(self):
         self.start(f"--tensor_memory_limit={LIMIT}")

@@ -1,7 +1,10 @@
 #include "server/codec/chunks.h"
 
 #include <cstring>
+#include <limits>
 #include <numeric>
+#include <string>
+#include <string_view>
 
 #include "gmock/gmock.h"
 
@@ -60,12 +63,11 @@ TEST(Chunks, TensorsGoThereAndBackInAnyChunkSize) {
     ChunkReader reader({{"a", counting(Shape{7, 5})}, {"none", counting(Shape{0, 3})}, {"scalar", counting(Shape{})}},
                        bytes);
     ChunkAssembler assembler(kLimits);
-    std::vector<NamedTensor> back;
     for (v1::TensorChunk chunk; reader.next(chunk); chunk.Clear()) {
       EXPECT_LE(chunk.data().size(), static_cast<size_t>(std::max<int64_t>(bytes, 4)));
-      if (auto tensor = assembler.add(std::move(chunk))) back.push_back(*std::move(tensor));
+      assembler.add(std::move(chunk));
     }
-    assembler.finish();
+    const std::vector<NamedTensor> back = assembler.finish();
     ASSERT_EQ(back.size(), 3u);
     EXPECT_EQ(back[0].name, "a");
     EXPECT_EQ(back[0].tensor.sizes(), (Shape{7, 5}));
@@ -184,6 +186,53 @@ TEST(ChunkReaderTest, AReaderThatIsDoneHoldsNothing) {
     EXPECT_FALSE(reader.next(chunk));
   }
   EXPECT_FALSE(ChunkReader::let_go_of_longest_idle());
+}
+
+TEST(ChunkAssemblerTest, TheStreamLongestSilentIsLetGoFirst) {
+  ChunkAssembler silent(kLimits);
+  ChunkAssembler busy(kLimits);
+  const int64_t before = tensor_allocator().stats().live;
+  busy.add(first("a", 4096, std::string(2048, 'x')));
+  silent.add(first("a", 4096, std::string(4096, 'x')));
+  silent.add(first("b", 4096, std::string(2048, 'x')));
+  busy.add(later("a", 2048, std::string(2048, 'y')));
+  EXPECT_GT(tensor_allocator().stats().live, before + 3 * 4096 - 2048);
+  EXPECT_TRUE(ChunkAssembler::let_go_of_longest_idle());
+  EXPECT_LT(tensor_allocator().stats().live, before + 2 * 4096) << "what was complete goes with the rest";
+  for (int i = 0; i < 2; ++i) {
+    try {
+      silent.add(later("b", 2048, std::string(2048, 'y')));
+      FAIL() << "what had come is gone";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), absl::StatusCode::kResourceExhausted);
+      EXPECT_THAT(error.message(), HasSubstr("--tensor_memory_limit"));
+    }
+  }
+  EXPECT_THROW(silent.finish(), Error);
+  const std::vector<NamedTensor> state = busy.finish();
+  ASSERT_EQ(state.size(), 1u);
+  EXPECT_EQ(std::string_view(static_cast<const char*>(state[0].tensor.raw_data()), 4096),
+            std::string(2048, 'x') + std::string(2048, 'y'));
+  EXPECT_FALSE(ChunkAssembler::let_go_of_longest_idle()) << "a state that is whole waits for the server";
+}
+
+TEST(ChunkAssemblerTest, AStreamIsNotLetGoForItsOwnChunk) {
+  tensor_allocator().set_reclaim([] { return ChunkAssembler::let_go_of_longest_idle(); });
+  tensor_allocator().release_cached();
+  tensor_allocator().set_limit(tensor_allocator().stats().live + 65536, "--tensor_memory_limit");
+  ChunkAssembler other(kLimits), large(kLimits);
+  other.add(first("a", 40000, std::string(20000, 'x')));
+  large.add(first("a", 90000, std::string(40000, 'x')));
+  large.add(later("a", 40000, std::string(20000, 'x')));  // takes what the other stream had
+  EXPECT_THROW(other.add(later("a", 20000, "x")), Error);
+  try {
+    large.add(later("a", 60000, std::string(20000, 'x')));
+    FAIL() << "passes the limit";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr("60000"));
+  }
+  tensor_allocator().set_limit(std::numeric_limits<int64_t>::max(), "tensor memory limit");
+  tensor_allocator().set_reclaim(nullptr);
 }
 
 }  // namespace
