@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <memory>
 #include <queue>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_map.h"
 #include "core/autograd/engine_ops.h"
 #include "core/autograd/grad_mode.h"
@@ -42,6 +45,10 @@ class Pass {
   }
 
   Tensors run(std::vector<Edge> roots, Tensors grads);
+
+  std::optional<Tensors>& kept_for(const void* owner) { return kept_[owner]; }
+  // The one that runs on this thread; a hook may run another within.
+  static inline constinit thread_local Pass* current = nullptr;
 
  private:
   struct Task {
@@ -84,6 +91,7 @@ class Pass {
   std::priority_queue<Ref<Node>, std::vector<Ref<Node>>, Later> ready_;
   Tensors results_;
   TaskMap tasks_;
+  std::unordered_map<const void*, std::optional<Tensors>> kept_;
 };
 
 void Pass::count_dependencies(const std::vector<Edge>& roots) {
@@ -243,6 +251,7 @@ Tensors Pass::run(std::vector<Edge> roots, Tensors grads) {
   count_dependencies(roots);
   if (selective_) mark_needed(roots);
   GradModeGuard mode(create_graph_);
+  const absl::Cleanup leave = [previous = std::exchange(current, this)] { current = previous; };
   for (size_t i = 0; i < roots.size(); ++i) {
     Task& task = tasks_[roots[i].node.get()];
     receive(task, *roots[i].node, roots[i].input_nr, std::move(grads[i]));
@@ -337,6 +346,11 @@ Tensors grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, st
     }
   }
   return results;
+}
+
+std::optional<Tensors>& kept_for_pass(const void* owner) {
+  if (Pass::current == nullptr) fail_internal("kept_for_pass: no pass runs on this thread");
+  return Pass::current->kept_for(owner);
 }
 
 }  // namespace tapewire

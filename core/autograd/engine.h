@@ -42,4 +42,9 @@ inline Tensors grad(std::initializer_list<Tensor> outputs, std::initializer_list
               std::span(grad_outputs.begin(), grad_outputs.size()), options);
 }
 
+/// What nodes of one pass hand on to each other, under the address of who does: none at first, and gone when the pass
+/// of this thread ends, however it does. Kept by the nodes themselves, a gradient that is part of the tape
+/// (create_graph) would keep the tape that keeps it. REQUIRES: called from within a pass, as by Node::apply.
+std::optional<Tensors>& kept_for_pass(const void* owner);
+
 }  // namespace tapewire

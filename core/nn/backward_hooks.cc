@@ -1,5 +1,6 @@
 #include "core/nn/backward_hooks.h"
 
+#include "core/autograd/engine.h"
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/meta.h"
 #include "core/autograd/node.h"
@@ -85,8 +86,8 @@ Tensors ModuleBackwardHooks::on_grad_output(Tensors grads) {
       all = std::move(*replaced);
     }
   }
-  if (hooks_) grad_output_ = all;
-  if (watched_inputs_.empty() && hooks_) {
+  if (hooks_ && !watched_inputs_.empty()) kept_for_pass(this) = all;
+  if (hooks_ && watched_inputs_.empty()) {
     // No gradient leaves at the input: the hooks fire here and have nothing to replace.
     const Tensors none(input_count_);
     for (const auto& entry : *hooks_) {
@@ -100,18 +101,18 @@ Tensors ModuleBackwardHooks::on_grad_output(Tensors grads) {
         }
       }
     }
-    grad_output_.reset();
   }
   return gather(all, watched_outputs_);
 }
 
 Tensors ModuleBackwardHooks::on_grad_input(Tensors grads) {
   const std::shared_ptr<Module> module = module_.lock();
+  std::optional<Tensors>& grad_output = kept_for_pass(this);
   // A gradient that reached the input without passing the output (through a tensor kept aside) is none of ours.
-  if (!module || !grad_output_ || !hooks_) return grads;
+  if (!module || !grad_output || !hooks_) return grads;
   Tensors all = spread(grads, watched_inputs_, input_count_);
   for (const auto& entry : *hooks_) {
-    std::optional<Tensors> replaced = entry.hook(*module, all, *grad_output_);
+    std::optional<Tensors> replaced = entry.hook(*module, all, *grad_output);
     if (!replaced) continue;
     if (replaced->size() != all.size()) {
       fail("Backward hook returned an invalid number of grad_input, got ", replaced->size(), ", but expected ",
@@ -119,7 +120,7 @@ Tensors ModuleBackwardHooks::on_grad_input(Tensors grads) {
     }
     all = std::move(*replaced);
   }
-  grad_output_.reset();
+  grad_output.reset();
   return gather(all, watched_inputs_);
 }
 

@@ -31,7 +31,6 @@ class ModuleBackwardHooks : public std::enable_shared_from_this<ModuleBackwardHo
   size_t output_count_ = 0;
   std::vector<size_t> watched_inputs_;  // positions of those that need a gradient
   std::vector<size_t> watched_outputs_;
-  std::optional<Tensors> grad_output_;  // between the two nodes of one backward
 };
 
 }  // namespace tapewire

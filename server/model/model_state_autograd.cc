@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/cleanup/cleanup.h"
 #include "core/autograd/accumulate_grad.h"
 #include "core/autograd/engine.h"
 #include "core/autograd/grad_mode.h"
@@ -45,6 +46,15 @@ void name_roots(const Tape& tape, const std::vector<NamedTensor>& output_grads, 
     fail("output_grads: needed, or ", alternative, ", where there are ", tape.outputs.size(), " outputs");
   }
   roots.push_back(tape.outputs[0].tensor);
+}
+
+// Of the tensors that were captured, and of the inputs.
+void forget_gradients(const Tape& tape) {
+  for (const auto* list : {&tape.captured, &tape.inputs}) {
+    for (const NamedTensor& t : *list) {
+      if (t.tensor.requires_grad()) set_gradient(t.tensor, {});
+    }
+  }
 }
 
 }  // namespace
@@ -125,11 +135,7 @@ BackwardResult ModelState::backward(const BackwardArgs& args) {
       fail("capture_grads: the tape captured no ", quoted(path), "; name it in capture of Forward");
     }
   }
-  for (const auto* list : {&tape.captured, &tape.inputs}) {
-    for (const NamedTensor& t : *list) {
-      if (t.tensor.requires_grad()) set_gradient(t.tensor, {});
-    }
-  }
+  forget_gradients(tape);
   {
     const PhaseTimer timer(*metrics_, Phase::kBackward);
     // Kept until nothing can fail any more, so that a call that fails can be made again.
@@ -201,6 +207,8 @@ GradResult ModelState::grad(const GradArgs& args) {
   Tensors found(wanted.size());
   if (!roots.empty()) {
     const PhaseTimer timer(*metrics_, Phase::kBackward);
+    // What was captured retains its gradient in any pass; one with a tape of its own would keep what keeps it.
+    const absl::Cleanup forget = [&tape] { forget_gradients(tape); };
     // Kept until nothing can fail any more, so that a call that fails can be made again.
     found =
         tapewire::grad(roots, wanted, grads,

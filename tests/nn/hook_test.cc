@@ -10,6 +10,7 @@
 #include "core/nn/linear.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/reduction.h"
+#include "core/tensor/allocator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/nn/support.h"
@@ -416,6 +417,26 @@ TEST_F(HookTest, ATapeOutlivesItsModule) {
   module.reset();
   backward(y);
   EXPECT_EQ(gradient(x).item<double>(), 3);
+}
+
+TEST_F(HookTest, AGradientKeptForTheInputEndsWithThePass) {
+  const int64_t before = tensor_allocator().stats().live;
+  const auto use = [](const std::shared_ptr<Module>& scaled) {
+    int calls = 0;
+    scaled->register_full_backward_hook([&](Module&, const Tensors&, const Tensors&) -> std::optional<Tensors> {
+      ++calls;
+      return {};
+    });
+    const Tensor y = mul((*scaled)(leaf({2})), 1.0);
+    const Tensor squared = mul(y, y);  // so that its gradient has a tape
+    const Tensor weight = static_cast<const Scale&>(*scaled).scale();
+    // The pass shows the hooks the gradient at the output, and never comes to the input.
+    const Tensor g = grad({squared}, {weight}, {}, {.create_graph = true})[0];
+    EXPECT_EQ(g.item<double>(), 24);
+    EXPECT_EQ(calls, 0);
+  };
+  use(std::make_shared<Scale>());
+  EXPECT_EQ(tensor_allocator().stats().live, before) << "the gradient keeps the tape that keeps it";
 }
 
 TEST_F(HookTest, ARetainedTapeFiresHooksOnEachPass) {

@@ -179,6 +179,43 @@ TEST_F(ModelHooksTest, AnExpiredHookIsGone) {
   EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hooks{model=\"net\"} 0"));
 }
 
+// A server's rooms for one model, which end with the threads in them.
+class HigherOrderRooms : public ModelHooksTest {
+ public:
+  void differentiate(bool hooked, bool captured) {
+    // The output is of a gradient that depends on what flowed.
+    std::string curved = kSimpleNet;
+    const std::string outputs = "outputs: \"y\"";
+    curved.replace(curved.find(outputs), outputs.size(),
+                   "calls { op: \"sin\" args { ref: \"y\" } results: \"z\" } outputs: \"z\"");
+    const auto model = create(curved);
+    for (const HookKind kind : {HookKind::kBackward, HookKind::kBackwardPre, HookKind::kForward}) {
+      if (hooked) add(model, {.target = "*", .kind = kind});
+    }
+    ForwardArgs forward{.inputs = {{"x", ramp({4, 10})}}, .keep_tape = true};
+    if (captured) forward.capture = {"fc1", "fc2"};
+    const auto tape = in_turn(model, [&](ModelState& m) { return m.forward(forward); }).value().tape;
+    for (const char* wrt : {"fc1.weight", "fc2.weight"}) {
+      const GradArgs args{
+          .tape = tape, .output_grads = {{"", Tensor::full({4, 1}, 1.0)}}, .wrt = {wrt}, .create_graph = true};
+      EXPECT_TRUE(in_turn(model, [&](ModelState& m) { return m.grad(args); }).ok());
+    }
+  }
+
+ private:
+  void TestBody() override {}
+};
+
+TEST(HigherOrderTapeTest, GoesWithItsModelWhateverLooksOn) {
+  for (const bool hooked : {false, true}) {
+    for (const bool captured : {false, true}) {
+      const int64_t before = tensor_allocator().stats().live;
+      HigherOrderRooms().differentiate(hooked, captured);
+      EXPECT_EQ(tensor_allocator().stats().live, before) << "hooked: " << hooked << ", captured: " << captured;
+    }
+  }
+}
+
 TEST_F(ModelHooksTest, DeletingTheModelEndsTheWatch) {
   const auto model = create(kSimpleNet);
   const auto watcher = model->hooks_handle()->watch({});
