@@ -173,8 +173,8 @@ TEST_F(ModelHooksTest, AnExpiredHookIsGone) {
   const auto hooks = model->hooks_handle();
   EXPECT_THROW(hooks->watch({.hook_ids = {info.id}}), Error);
   model->expire(TapeStore::Clock::now());
-  in_turn(model, [](ModelState&) { return 0; }).value();  // behind the turn that takes it off
-  EXPECT_EQ(hooks->size(), 0);
+  // A turn takes it off, which the registry's clock may have begun and not queued yet.
+  while (hooks->size() > 0) in_turn(model, [](ModelState&) { return 0; }).value();
   EXPECT_FALSE(hooks->next_expiry());
   EXPECT_THAT(metrics_.text(), HasSubstr("tapewire_hooks{model=\"net\"} 0"));
 }
