@@ -20,6 +20,8 @@ namespace {
 
 // More than anyone stacks; bounds what a definition of a few bytes can ask for.
 constexpr int64_t kMaxLayers = 1024;
+// Each step makes tensors of its own: some hundred bytes for each of a batch's few.
+constexpr int64_t kMaxSteps = 65536;
 // All sizes of weights are products of it and at most 4, or 2.
 constexpr int64_t kMaxHiddenSize = std::numeric_limits<int64_t>::max() / 4;
 
@@ -114,6 +116,9 @@ Value RecurrentModule::forward(const Args& args) {
   if (!batched) x = unsqueeze(input, 1);
   if (batched && options_.batch_first) x = transpose(input, 0, 1);
   if (x.size(0) == 0) fail(type(), ": Expected sequence length to be larger than 0 in RNN");
+  if (x.size(0) > kMaxSteps) {
+    fail(type(), ": input: a sequence of ", x.size(0), " steps; at most ", kMaxSteps, " are unrolled at once");
+  }
   const RecurrentState given = batched_states(arguments.value("hx"), batched);
   check_states(given, x.size(1));
   std::vector<RecurrentState> states = first_states(given, x);

@@ -113,6 +113,8 @@ std::shared_ptr<LiveModel> ModelRegistry::build(const CreateArgs& args) {
     // Others, of other names, may have been built meanwhile.
     if (find_existing(args)) fail_internal("two models were built under the name ", quoted(args.name));
     models_[args.name] = model;
+    lock.unlock();
+    if (args.made) args.made();
     return model;
   } catch (...) {
     metrics_.remove_model(metrics);
@@ -138,14 +140,14 @@ std::shared_ptr<LiveModel> ModelRegistry::require(const std::string& name) const
   fail_with(absl::StatusCode::kNotFound, "no model ", quoted(name), did_you_mean(name, known));
 }
 
-void ModelRegistry::remove(const std::string& name, const ChangeId& id, absl::AnyInvocable<void()> ended) {
+void ModelRegistry::remove(const std::string& name, const ChangeId& id, absl::AnyInvocable<void(bool)> ended) {
   const ChangeId change = deletion_id(name, id);
   std::shared_ptr<LiveModel> model;
   {
     MutexLock lock(mutex_);
     if (deletions_.check(change, "DeleteModel")) {
       lock.unlock();
-      if (ended) ended();
+      if (ended) ended(false);
       return;
     }
   }
@@ -165,7 +167,9 @@ void ModelRegistry::remove(const std::string& name, const ChangeId& id, absl::An
     deletions_.note(change, "DeleteModel", "");
   }
   metrics_.remove_model(model->metrics_handle());
-  model->close(std::move(ended));
+  model->close([ended = std::move(ended)]() mutable {
+    if (ended) ended(true);
+  });
 }
 
 std::vector<std::shared_ptr<LiveModel>> ModelRegistry::list(const std::string& after, size_t most) const {

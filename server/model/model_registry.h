@@ -19,6 +19,7 @@ struct CreateArgs {
   uint64_t seed = 0;
   bool validate_only = false;
   ChangeId id = {};
+  std::function<void()> made = nullptr;  // called before `created` when this call gave the model its name
 };
 
 /// The models of a server by name. Thread-safe.
@@ -44,10 +45,10 @@ class ModelRegistry {
   void create(CreateArgs args, const std::shared_ptr<CancelSource>& cancel, Created created) TW_EXCLUDES(mutex_);
   /// NOT_FOUND with a suggestion when there is none.
   std::shared_ptr<LiveModel> require(const std::string& name) const TW_EXCLUDES(mutex_);
-  /// The model ends: its waiting calls fail with NOT_FOUND, then `ended` is called, when the call that runs has ended.
-  /// The same numbered call again, within an hour, has nothing left to do. NOT_FOUND; FAILED_PRECONDITION when `id` is
-  /// a call of before the one that made it.
-  void remove(const std::string& name, const ChangeId& id = {}, absl::AnyInvocable<void()> ended = nullptr)
+  /// The model ends: its waiting calls fail with NOT_FOUND, then `ended(true)` is called, when the call that runs has
+  /// ended. The same numbered call again, within an hour, has nothing left to do: `ended(false)`. NOT_FOUND;
+  /// FAILED_PRECONDITION when `id` is a call of before the one that made it.
+  void remove(const std::string& name, const ChangeId& id = {}, absl::AnyInvocable<void(bool now)> ended = nullptr)
       TW_EXCLUDES(mutex_);
   /// Models in order of name, from the first whose name is greater than `after`; at most `most`.
   std::vector<std::shared_ptr<LiveModel>> list(const std::string& after, size_t most) const TW_EXCLUDES(mutex_);

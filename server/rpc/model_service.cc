@@ -51,7 +51,7 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
         call->note("model", args.name);
         const auto waiting = std::make_shared<AdoptedCount>();  // the parsed definition counts until the model is built
         waiting->add(args.spec.SpaceUsedLong());
-        if (!args.validate_only) call->announce("model created");
+        args.made = [call] { call->announce("model created"); };
         backend_.models.create(std::move(args), call->cancel(),
                                [call, waiting, answer](absl::StatusOr<std::shared_ptr<LiveModel>> model) {
                                  if (!model.ok()) return answer(model.status());
@@ -91,9 +91,10 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
   unary<v1::DeleteModelRequest, v1::DeleteModelResponse>(
       "DeleteModel", [this](const Context& call, const auto& request, const auto& answer) {
         call->note("model", request.name());
-        call->announce("model deleted");
-        backend_.models.remove(request.name(), decode_call_id(request.call_id()),
-                               [answer] { answer(v1::DeleteModelResponse()); });
+        backend_.models.remove(request.name(), decode_call_id(request.call_id()), [call, answer](bool now) {
+          if (now) call->announce("model deleted");
+          answer(v1::DeleteModelResponse());
+        });
       });
   unary<v1::DescribeModelRequest, v1::DescribeModelResponse>(
       "DescribeModel", [this](const Context&, const auto& request, const auto& answer) {

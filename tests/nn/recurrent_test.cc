@@ -130,6 +130,8 @@ TEST(RecurrentTest, RefusesInputsInPyTorchsWords) {
   EXPECT_EQ(error({Tensor::zeros({4, 5, 2}, DType::kFloat64)}),
             "GRU: input must have the type float32, got type float64");
   EXPECT_EQ(error({Tensor::zeros({0, 5, 2})}), "GRU: Expected sequence length to be larger than 0 in RNN");
+  EXPECT_EQ(error({Tensor::zeros({65537, 1, 2})}),
+            "GRU: input: a sequence of 65537 steps; at most 65536 are unrolled at once");
   EXPECT_EQ(error({x, Tensor::zeros({2, 5, 3})}), "GRU: Expected hidden size (1, 5, 3), got [2, 5, 3]");
   EXPECT_EQ(error({x, Tensor::zeros({5, 3})}), "GRU: For batched 3-D input, hx should also be 3-D but got 2-D tensor");
   EXPECT_EQ(error({Tensor::zeros({4, 2}), Tensor::zeros({1, 1, 3})}),

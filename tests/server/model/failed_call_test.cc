@@ -477,7 +477,7 @@ TEST_F(FailedCallTest, ANumberedCreateIsMadeOnceAndItsOldDeleteDoesNotUndoIt) {
     EXPECT_EQ(error.code(), absl::StatusCode::kFailedPrecondition);
   }
   bool ended = false;
-  registry_.remove("net", {"client", 6}, [&] { ended = true; });
+  registry_.remove("net", {"client", 6}, [&](bool) { ended = true; });
   EXPECT_TRUE(ended) << "nothing ran";
 }
 
@@ -487,7 +487,7 @@ TEST_F(FailedCallTest, ANumberedDeleteSentAgainIsAnsweredAsTheFirst) {
   registry_.remove("net", {"client", 6});
   const auto other = create(kSimpleNet);
   bool ended = false;
-  registry_.remove("net", {"client", 6}, [&] { ended = true; });
+  registry_.remove("net", {"client", 6}, [&](bool) { ended = true; });
   EXPECT_TRUE(ended);
   EXPECT_EQ(registry_.require("net"), other) << "a model of that name that was made since stays";
   registry_.remove("other", {"client", 6});  // sequences count by model
@@ -590,7 +590,7 @@ TEST_F(FailedCallTest, ADeleteWaitsForTheCallThatRuns) {
       [](const absl::Status&) {});
   begun.get_future().wait();
   bool done_before_the_answer = false;
-  registry_.remove("net", {}, [&] {
+  registry_.remove("net", {}, [&](bool) {
     done_before_the_answer = done;
     ended.set_value();
   });

@@ -117,7 +117,7 @@ TEST_F(SnapshotTest, NothingOfADeletedModelStays) {
   auto model = create(kWide);
   EXPECT_TRUE(read(model, snapshot_of(model), input()).ok());
   std::promise<void> ended;
-  registry_.remove("net", {}, [&] { ended.set_value(); });
+  registry_.remove("net", {}, [&](bool) { ended.set_value(); });
   ended.get_future().wait();
   // The handle may be kept, by a stream that idles. The worker that answered may not have let go yet.
   const auto held = [&] { return tensor_allocator().stats().live - before; };

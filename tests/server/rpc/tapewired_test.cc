@@ -355,25 +355,36 @@ TEST(TapewiredTest, ComposeWaitsLongerThanADrainTakes) {
 TEST(TapewiredTest, TellsWhatOperatorsWantToKnow) {
   Serving server;
   const auto stub = v1::ModelService::NewStub(server.channel);
-  const auto create = [&](bool validate_only) {
+  const auto create = [&](const std::string& id, bool validate_only) {
     grpc::ClientContext context;
-    context.AddMetadata("x-request-id", validate_only ? "check-1" : "make-1");
+    context.AddMetadata("x-request-id", id);
     v1::CreateModelRequest request;
     request.set_name("net");
     request.set_validate_only(validate_only);
+    if (!validate_only) {
+      request.mutable_call_id()->set_client_id("me");
+      request.mutable_call_id()->set_sequence(1);
+    }
     request.mutable_spec()->add_modules()->set_type("ReLU");
     v1::CreateModelResponse response;
     const grpc::Status status = stub->CreateModel(&context, request, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
   };
-  create(true);
-  create(false);
-  grpc::ClientContext context;
-  context.AddMetadata("x-request-id", "drop-1");
-  v1::DeleteModelRequest request;
-  request.set_name("net");
-  v1::DeleteModelResponse response;
-  EXPECT_TRUE(stub->DeleteModel(&context, request, &response).ok());
+  const auto drop = [&](const std::string& id) {
+    grpc::ClientContext context;
+    context.AddMetadata("x-request-id", id);
+    v1::DeleteModelRequest request;
+    request.set_name("net");
+    request.mutable_call_id()->set_client_id("me");
+    request.mutable_call_id()->set_sequence(2);
+    v1::DeleteModelResponse response;
+    EXPECT_TRUE(stub->DeleteModel(&context, request, &response).ok());
+  };
+  create("check-1", true);
+  create("make-1", false);
+  create("again-1", false);
+  drop("drop-1");
+  drop("again-2");
   server.process.signal(SIGTERM);
   EXPECT_EQ(server.process.exit_code(), 0);
   const std::string log = server.process.errors();
@@ -382,6 +393,7 @@ TEST(TapewiredTest, TellsWhatOperatorsWantToKnow) {
   EXPECT_THAT(log, HasSubstr(" model=net parameters=0\n"));
   EXPECT_THAT(log, HasSubstr(" info model deleted method=tapewire.v1.ModelService/DeleteModel request_id=drop-1 "));
   EXPECT_THAT(log, testing::Not(HasSubstr("check-1")));
+  EXPECT_THAT(log, testing::Not(HasSubstr("again-"))) << "made and deleted once each";
 }
 
 TEST(TapewiredTest, MetricsOfModelsMayBeLeftOut) {
