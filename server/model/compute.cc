@@ -180,7 +180,7 @@ bool ComputePool::fits(JobKind kind, int permits) const {
 }
 
 ComputePool::JobPtr ComputePool::next_change() {
-  const auto take = [this](std::deque<JobPtr>::iterator at) TW_REQUIRES(mutex_) {
+  const auto take = [this](const std::deque<JobPtr>::iterator& at) TW_REQUIRES(mutex_) {
     JobPtr job = std::move(*at);
     ready_changes_.erase(at);
     if (job.get() == passed_) passed_ = nullptr;
