@@ -313,7 +313,7 @@ class HttpServer::Loop {
     }
     const Text& text = *connection.text;
     if (!text) return answer(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, kPlain, "no memory for the metrics\n");
-    return answer(connection, MHD_HTTP_OK, kMetricsContentType.data(), *text);
+    return answer(connection, MHD_HTTP_OK, kMetricsContentType, *text);
   }
 
   void hand_out(const Text& text) {

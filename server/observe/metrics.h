@@ -71,6 +71,6 @@ class Metrics {
 };
 
 /// The content type of Metrics::text().
-inline constexpr std::string_view kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
+inline constexpr const char* kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 }  // namespace tapewire

@@ -31,7 +31,7 @@ class EventStream {
    public:
     virtual ~Target() = default;
     virtual void open(std::function<void()> ready) = 0;
-    virtual void write(grpc::ByteBuffer message) = 0;
+    virtual void write(const grpc::ByteBuffer& message) = 0;
     virtual void finish(absl::Status status) = 0;
   };
 
@@ -43,7 +43,7 @@ class EventStream {
   /// let go when the stream ends. REQUIRES: called once.
   void open(std::function<void()> ready) const { target_->open(std::move(ready)); }
   /// Sends a message, on the calling thread as far as the connection takes it at once. REQUIRES: one for each ready.
-  void write(grpc::ByteBuffer message) const { target_->write(std::move(message)); }
+  void write(const grpc::ByteBuffer& message) const { target_->write(message); }
   /// Ends the stream, after what was written.
   void finish(absl::Status status) const { target_->finish(std::move(status)); }
 
@@ -153,8 +153,8 @@ class EventStreamCall final : public OneRequestCall<Request>, public EventStream
       ready_();
     });
   }
-  void write(grpc::ByteBuffer message) override {
-    this->post([this, message = std::move(message)]() mutable { StreamCall::write(std::move(message)); });
+  void write(const grpc::ByteBuffer& message) override {
+    this->post([this, message] { StreamCall::write(message); });
   }
   void finish(absl::Status status) override {
     this->post([this, status = std::move(status)]() mutable { this->end(std::move(status)); });

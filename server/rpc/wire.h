@@ -32,7 +32,7 @@ absl::StatusOr<grpc::ByteBuffer> serialize_message(Response&& message, const Wir
   if (size < kCountedBytes || size > static_cast<size_t>(limits.max_message_bytes)) {
     return serialize_message(std::as_const(message), limits);
   }
-  return serialize_in_place(std::make_shared<const Response>(std::move(message)));
+  return serialize_in_place(std::make_shared<const Response>(std::forward<Response>(message)));
 }
 
 }  // namespace tapewire::rpc
