@@ -335,6 +335,7 @@ std::shared_ptr<Watcher> ModelHooks::watch(Watcher::Options options) {
   options.buffer_bytes =
       std::min({options.buffer_bytes, resources_.limits.buffer_bytes, resources_.limits.memory_bytes});
   options.max_event_bytes = std::min(options.max_event_bytes, options.buffer_bytes);
+  options.all_bytes = resources_.limits.memory_bytes;
   auto watcher = std::make_shared<Watcher>(std::move(options), metrics_, resources_.dispatcher);
   const SteadyTime now = Lease::Clock::now();
   {

@@ -5,6 +5,7 @@
 
 #include "core/base/strings.h"
 #include "server/hook/event_dispatcher.h"
+#include "server/observe/rejection.h"
 
 namespace tapewire {
 
@@ -21,10 +22,10 @@ void Watcher::push(std::shared_ptr<const HookEvent> event) {
     };
     if (full() && options_.slow == SlowWatcher::kFail) {
       count_drop(HookDrop::kBufferFull);
-      end_ = absl::ResourceExhaustedError(str_cat("the watcher is slower than the hooks: ", events_.size(),
-                                                  " events of ", bytes_, " bytes wait, and its buffer takes ",
-                                                  options_.buffer_events, " (buffer_events) and ",
-                                                  options_.buffer_bytes, " bytes (--watch_buffer_bytes)"));
+      end_ = limit_status("watch_buffer_bytes",
+                          str_cat("the watcher is slower than the hooks: ", events_.size(), " events of ", bytes_,
+                                  " bytes wait, and its buffer takes ", options_.buffer_events, " (buffer_events) and ",
+                                  options_.buffer_bytes, " bytes (--watch_buffer_bytes)"));
     } else {
       while (full()) {
         count_drop(HookDrop::kBufferFull);
@@ -39,19 +40,35 @@ void Watcher::push(std::shared_ptr<const HookEvent> event) {
 }
 
 void Watcher::miss(HookDrop reason) {
-  MutexLock lock(mutex_);
-  if (end_) return;
-  ++sequence_;
-  count_drop(reason);
+  bool claimed = false;
+  {
+    MutexLock lock(mutex_);
+    if (end_) return;
+    ++sequence_;
+    count_drop(reason);
+    claimed = end_if_out_of_memory(reason);
+  }
+  schedule_if(claimed);
 }
 
 void Watcher::drop_oldest(HookDrop reason) {
-  Waiting gone;
-  MutexLock lock(mutex_);
-  if (events_.empty()) return;
-  count_drop(reason);
-  gone = take_front();
-  lock.unlock();  // before `gone` goes
+  Waiting gone;  // let go after the lock
+  bool claimed = false;
+  {
+    MutexLock lock(mutex_);
+    if (events_.empty()) return;
+    count_drop(reason);
+    gone = take_front();
+    claimed = end_if_out_of_memory(reason);
+  }
+  schedule_if(claimed);
+}
+
+bool Watcher::end_if_out_of_memory(HookDrop reason) {
+  if (reason != HookDrop::kMemory || options_.slow != SlowWatcher::kFail || end_) return false;
+  end_ = limit_status("watch_memory", str_cat("there is no memory for the events of all watchers (--watch_memory=",
+                                              options_.all_bytes, "): this one lost ", drops_.memory));
+  return claim();
 }
 
 int64_t Watcher::waiting_bytes() const {

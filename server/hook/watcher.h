@@ -37,6 +37,7 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
     size_t buffer_events = 1024;
     int64_t buffer_bytes = int64_t{64} << 20;
     int64_t max_event_bytes = int64_t{4} << 20;  // of a message that the client takes
+    int64_t all_bytes = int64_t{256} << 20;      // of events of all watchers, for the error when these were too many
     SlowWatcher slow = SlowWatcher::kDropOldest;
   };
   struct Next {
@@ -61,9 +62,10 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
 
   /// Adds an event; the oldest that no longer fit go, or the watch ends (kFail). Cheap: for the compute thread.
   void push(std::shared_ptr<const HookEvent> event) TW_EXCLUDES(mutex_);
-  /// Counts an event that could not be had, as if it had been added and dropped.
+  /// Counts an event that could not be had, as if it had been added and dropped; for want of memory it ends the watch,
+  /// too (kFail).
   void miss(HookDrop reason) TW_EXCLUDES(mutex_);
-  /// Lets the oldest waiting event go, if there is one.
+  /// Lets the oldest waiting event go, if there is one; for want of memory it ends the watch, too (kFail).
   void drop_oldest(HookDrop reason) TW_EXCLUDES(mutex_);
   /// Of the events that wait.
   int64_t waiting_bytes() const TW_EXCLUDES(mutex_);
@@ -96,6 +98,8 @@ class Watcher : public std::enable_shared_from_this<Watcher> {
 
   void count_drop(HookDrop reason) TW_REQUIRES(mutex_);
   Waiting take_front() TW_REQUIRES(mutex_);
+  /// Whether that ended the watch and the caller must schedule it.
+  bool end_if_out_of_memory(HookDrop reason) TW_REQUIRES(mutex_);
   /// Whether the caller must schedule the watcher, once it has let the mutex go.
   bool claim() TW_REQUIRES(mutex_);
   void schedule_if(bool claimed);

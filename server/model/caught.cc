@@ -3,7 +3,7 @@
 #include <new>
 
 #include "core/base/limit_error.h"
-#include "server/model/rejection.h"
+#include "server/observe/rejection.h"
 
 namespace tapewire {
 

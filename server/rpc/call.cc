@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/base/strings.h"
-#include "server/model/rejection.h"
+#include "server/observe/rejection.h"
 #include "server/rpc/request_id.h"
 #include "server/rpc/status.h"
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "server/model/caught.h"
-#include "server/model/rejection.h"
+#include "server/observe/rejection.h"
 #include "server/rpc/answer.h"
 #include "server/rpc/stream_call.h"
 

@@ -10,6 +10,7 @@
 #include "core/base/strings.h"
 #include "server/hook/event_dispatcher.h"
 #include "server/observe/metrics.h"
+#include "server/observe/rejection.h"
 
 namespace tapewire {
 namespace {
@@ -211,6 +212,29 @@ TEST_F(WatcherTest, AWatcherThatFailsGetsWhatWaitsAndThenTheReason) {
   EXPECT_THAT(seen.sequences(), ElementsAre(1, 2));
   EXPECT_EQ(seen.end()->code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(seen.end()->message()), HasSubstr("takes 2 (buffer_events)"));
+  EXPECT_EQ(rejection_reason(*seen.end()), "watch_buffer_bytes");
+}
+
+TEST_F(WatcherTest, AWatcherThatFailsEndsWhenItsEventsMustGiveWay) {
+  const auto given = watcher({.all_bytes = 1000, .slow = SlowWatcher::kFail});
+  const auto missing = watcher({.all_bytes = 1000, .slow = SlowWatcher::kFail});
+  for (int i = 0; i < 2; ++i) given->push(event(100));
+  EXPECT_TRUE(memory_.give_way(1));
+  missing->miss(HookDrop::kMemory);
+  for (const auto& failing : {given, missing}) {
+    ASSERT_TRUE(failing->finished());
+    EXPECT_EQ(failing->finished()->code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(rejection_reason(*failing->finished()), "watch_memory");
+    EXPECT_THAT(std::string(failing->finished()->message()), HasSubstr("(--watch_memory=1000): this one lost 1"));
+  }
+  Seen seen;
+  given->attach(seen.sink());
+  given->ready();
+  ASSERT_TRUE(seen.wait_for_end());
+  EXPECT_THAT(seen.sequences(), ElementsAre(2)) << "what waits is still given";
+  const auto large = watcher({.slow = SlowWatcher::kFail});
+  large->miss(HookDrop::kTooLarge);
+  EXPECT_FALSE(large->finished()) << "that is no fault of being slow";
 }
 
 TEST_F(WatcherTest, TheSinkGetsOneEventForEachReadyOnAnotherThreadInOrder) {

@@ -1,4 +1,4 @@
-#include "server/model/rejection.h"
+#include "server/observe/rejection.h"
 #include "server/rpc/request_id.h"
 #include "tests/server/rpc/rpc_fixture.h"
 

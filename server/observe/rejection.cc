@@ -1,4 +1,4 @@
-#include "server/model/rejection.h"
+#include "server/observe/rejection.h"
 
 #include "absl/strings/cord.h"
 #include "core/base/strings.h"
