@@ -57,10 +57,10 @@ class TrainHandler final : public BidiHandler<v1::TrainRequest, v1::TrainRespons
                       }));
   }
 
-  // The client sent all and has every answer: it needs its number no more.
+  // The client sent all: others may have its place. Whether it got the last answers is not known.
   void end(const Answer<void>& answer) override {
     if (!model_ || last_.sequence == 0) return answer(absl::OkStatus());
-    model_->submit_internal([last = last_](ModelState& m) { m.once().forget(last); },
+    model_->submit_internal([last = last_](ModelState& m) { m.once().may_forget(last); },
                             [answer](const absl::Status&) { answer(absl::OkStatus()); });
   }
 
@@ -78,7 +78,7 @@ class EvaluateHandler final : public ClientStreamHandler<v1::EvaluateRequest, v1
 
   void message(v1::EvaluateRequest request, Answer<void> answer) override {
     if (!model_) {
-      model_.set(backend_.models.require(request.model()));
+      model_.set(model_of(call_, backend_.models, request.model()));
       sums_ = std::make_shared<Evaluation>(model_->begin_evaluation(
           {request.metrics().begin(), request.metrics().end()}, request.has_loss() ? &request.loss() : nullptr));
     } else if (!request.model().empty() && request.model() != model_->name()) {
