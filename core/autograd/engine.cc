@@ -13,6 +13,7 @@
 #include "core/autograd/grad_mode.h"
 #include "core/base/cancel.h"
 #include "core/base/error.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire {
 namespace {
@@ -77,6 +78,8 @@ class Pass {
       return *slot;
     }
 
+    size_t size() const { return map_.size(); }
+
    private:
     absl::flat_hash_map<Node*, std::unique_ptr<Task>> map_;
   };
@@ -92,6 +95,7 @@ class Pass {
   Tensors results_;
   TaskMap tasks_;
   std::unordered_map<const void*, std::optional<Tensors>> kept_;
+  AdoptedCount memory_;  // of tasks_
 };
 
 void Pass::count_dependencies(const std::vector<Edge>& roots) {
@@ -104,8 +108,12 @@ void Pass::count_dependencies(const std::vector<Edge>& roots) {
     }
     return &task;
   };
+  // Of a task, its place in the map and among the nodes that are ready.
+  constexpr size_t kTaskBytes = 160;
   for (const Edge& root : roots) visit(root.node.get());
   while (!stack.empty()) {
+    count_work(kTensorWork);
+    if (const size_t bytes = tasks_.size() * kTaskBytes; bytes > memory_.bytes()) memory_.add(bytes - memory_.bytes());
     Node* node = stack.back();
     stack.pop_back();
     for (const Edge& edge : node->next_edges()) {

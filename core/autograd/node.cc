@@ -7,6 +7,7 @@
 #include "core/autograd/engine_ops.h"
 #include "core/autograd/grad_mode.h"
 #include "core/base/error.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire {
 namespace {
@@ -32,13 +33,13 @@ struct Node::Extras {
   std::string origin;
 };
 
-Node::Node() : sequence_nr_(next_sequence_nr.fetch_add(1, std::memory_order_relaxed)) {
+Node::Node() : Node(next_sequence_nr.fetch_add(1, std::memory_order_relaxed)) {
   if (anomaly_enabled() && current_origin != nullptr) extras().origin = *current_origin;
 }
 
-Node::Node(uint64_t sequence_nr) : sequence_nr_(sequence_nr) {}
+Node::Node(uint64_t sequence_nr) : sequence_nr_(sequence_nr) { tensor_allocator().count_adopted(kBytes); }
 
-Node::~Node() = default;
+Node::~Node() { tensor_allocator().uncount_adopted(kBytes); }
 
 Node::Extras& Node::extras() {
   if (!extras_) extras_ = std::make_unique<Extras>();

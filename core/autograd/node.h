@@ -34,7 +34,11 @@ using NodePostHook = Tensors(const Tensors& grad_inputs, const Tensors& grad_out
 class Node : public GraphNode {
  public:
   static constexpr uint64_t kAccumulateFirst = ~uint64_t{0};
+  /// What a node counts as tensor memory: itself with its edges, and the handles of what it saved and put out. A tape
+  /// of many operations on little data is mostly this.
+  static constexpr size_t kBytes = 768;
 
+  /// Throws RESOURCE_EXHAUSTED when there is no memory for it (kBytes).
   Node();
   explicit Node(uint64_t sequence_nr);
   ~Node() override;

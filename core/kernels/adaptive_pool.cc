@@ -8,6 +8,7 @@
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -23,7 +24,7 @@ struct AdaptiveShape {
   int64_t planes = 1;
   std::array<int64_t, 3> in{1, 1, 1};
   std::array<int64_t, 3> out{1, 1, 1};
-  std::array<std::vector<Window>, 3> windows;
+  std::array<CountedVector<Window>, 3> windows;
 
   int64_t in_plane() const { return in[0] * in[1] * in[2]; }
   int64_t out_plane() const { return out[0] * out[1] * out[2]; }
@@ -44,6 +45,7 @@ AdaptiveShape shape_of(const Tensor& x, size_t rank, const Tensor& out) {
     s.out[3 - rank + i] = out.sizes()[lead + i];
   }
   for (size_t d = 0; d < 3; ++d) {
+    s.windows[d].reserve(static_cast<size_t>(s.out[d]));
     for (int64_t i = 0; i < s.out[d]; ++i) {
       count_work(4);
       // i * in / out without the product, which could overflow.

@@ -6,6 +6,7 @@
 #include "core/kernels/conv_impl.h"
 #include "core/kernels/elementwise_impl.h"
 #include "core/kernels/simd_impl.h"
+#include "core/tensor/allocator.h"
 
 // Three passes over padded copies of an image, each a tile of vector accumulators that lives in registers: a few
 // channels by a few vectors of outputs. Rows of outputs are cut into whole vectors; the copies have room behind a row's
@@ -36,7 +37,7 @@ int64_t batch_grain(const ConvShape& s) {
 }
 
 struct Plane {
-  std::vector<T> data;
+  CountedVector<T> data;
   int64_t pitch = 0;  // of a row
   int64_t size = 0;   // of a channel
 
@@ -152,7 +153,7 @@ template <int kOut, int kPos, int kWidth>
 void forward_with(const ConvShape& s, const T* x, const T* w, const T* bias, T* out) {
   const int64_t taps = s.in_channels * s.kernel[1] * kWidth;
   const int64_t blocks = (s.out_channels + kOut - 1) / kOut;
-  std::vector<T> packed(static_cast<size_t>(blocks * kOut * taps));
+  CountedVector<T> packed(static_cast<size_t>(blocks * kOut * taps));
   for (int64_t o = 0; o < s.out_channels; ++o) {
     for (int64_t t = 0; t < taps; ++t) {
       packed[static_cast<size_t>((o / kOut * taps + t) * kOut + o % kOut)] = w[o * taps + t];
@@ -228,7 +229,7 @@ void input_with(const ConvShape& s, const T* grad, const T* w, T* grad_x) {
   constexpr int kImages = kImageBlock<kWidth>;
   const int64_t blocks = (s.in_channels + kIn - 1) / kIn;
   const int64_t per_out = s.kernel[1] * kIn * kWidth;
-  std::vector<T> packed(static_cast<size_t>(blocks * s.out_channels * per_out));
+  CountedVector<T> packed(static_cast<size_t>(blocks * s.out_channels * per_out));
   const T* from = w;
   for (int64_t o = 0; o < s.out_channels; ++o) {
     for (int64_t c = 0; c < s.in_channels; ++c) {
@@ -314,7 +315,7 @@ void weight_with(const ConvShape& s, const T* grad, const T* x, T* grad_w) {
   const int64_t grain = batch_grain(s);
   const int64_t parts = (s.batch + grain - 1) / grain;
   const int64_t count = s.weight_count();
-  std::vector<T> sums(static_cast<size_t>(parts * count));
+  CountedVector<T> sums(static_cast<size_t>(parts * count));
   // So many images at once that their copies stay in the second cache.
   constexpr int64_t kCacheElements = 48 << 10;
   const int64_t height = s.in[1] + 2 * s.padding[1];

@@ -8,6 +8,7 @@
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -61,7 +62,7 @@ class ChannelValues {
 
  private:
   Tensor plain_;
-  std::vector<T> filled_;
+  CountedVector<T> filled_;
 };
 
 Tensor plain_output(const Tensor& out) { return out.is_contiguous() ? out : Tensor::empty(out.sizes(), out.dtype()); }
@@ -253,7 +254,7 @@ void group_norm_backward(const Tensor& grad, const Tensor& x, bool centred, cons
     T* gb = grad_b.defined() ? to_b.mutable_data<T>() : nullptr;
     const int64_t grain = std::max<int64_t>(64, kLightGrain / std::max<int64_t>(1, e.batch * e.plane));
     parallel_for(e.groups * e.channels, grain, [&](int64_t begin, int64_t end) {
-      std::vector<double> sums(static_cast<size_t>(2 * (end - begin)));
+      CountedVector<double> sums(static_cast<size_t>(2 * (end - begin)));
       double* dots = sums.data() + (end - begin);
       channel_sums(e, g, v, m, r, begin, end, sums.data(), dots);
       for (int64_t c = begin; c < end; ++c) {

@@ -8,6 +8,7 @@
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -250,7 +251,7 @@ void index_fill(const Tensor& dst, int64_t dim, const Tensor& index, const Scala
   }
   if (dst.numel() == 0) return;
   // Once each: the same slice over and over could take a time that neither tensor's size tells.
-  std::vector<bool> filled(static_cast<size_t>(size));
+  CountedVector<bool> filled(static_cast<size_t>(size));
   for (const int64_t i : list) {
     count_work(1 + dst.numel() / size);
     const int64_t at = i < 0 ? i + size : i;

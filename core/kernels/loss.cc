@@ -9,6 +9,7 @@
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
 #include "core/kernels/simd_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -17,8 +18,8 @@ constexpr int64_t kBlock = 256;  // elements whose logarithms are taken together
 
 // The targets of one row, and for each class whether it is among them.
 struct Targets {
-  std::vector<int64_t> list;
-  std::vector<bool> among;
+  CountedVector<int64_t> list;
+  CountedVector<bool> among;
 
   void read(const int64_t* target, int64_t classes) {
     list.clear();

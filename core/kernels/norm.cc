@@ -9,6 +9,7 @@
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
 #include "core/kernels/reduce.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -60,8 +61,8 @@ double sum_lanes(int64_t n, const F& f) {
 
 // One number a channel of a [C] tensor, or a default where it is undefined.
 template <class T>
-std::vector<T> channel_values(const Tensor& tensor, int64_t channels, T otherwise) {
-  std::vector<T> values(static_cast<size_t>(channels), otherwise);
+CountedVector<T> channel_values(const Tensor& tensor, int64_t channels, T otherwise) {
+  CountedVector<T> values(static_cast<size_t>(channels), otherwise);
   if (!tensor.defined()) return values;
   if (tensor.numel() != channels) fail_internal("batch norm kernel: ", to_string(tensor.sizes()), " of channels");
   const T* data = tensor.data<T>();
@@ -98,10 +99,10 @@ void batch_norm_forward(const Tensor& x, const Tensor& mean, const Tensor& rstd,
     T* to = result.mutable_data<T>();
     const Tensor plain = contiguous(x);
     const T* from = plain.data<T>();
-    std::vector<T> scale = channel_values<T>(rstd, e.channels, T{1});
-    std::vector<T> shift = channel_values<T>(bias, e.channels, T{0});
-    const std::vector<T> centre = channel_values<T>(mean, e.channels, T{0});
-    const std::vector<T> gain = channel_values<T>(weight, e.channels, T{1});
+    CountedVector<T> scale = channel_values<T>(rstd, e.channels, T{1});
+    CountedVector<T> shift = channel_values<T>(bias, e.channels, T{0});
+    const CountedVector<T> centre = channel_values<T>(mean, e.channels, T{0});
+    const CountedVector<T> gain = channel_values<T>(weight, e.channels, T{1});
     for (size_t c = 0; c < scale.size(); ++c) {
       scale[c] *= gain[c];
       shift[c] -= centre[c] * scale[c];
@@ -161,9 +162,9 @@ void batch_norm_backward(const Tensor& grad, const Tensor& x, const Tensor& mean
     const Tensor plain_x = contiguous(x);
     const T* g = plain_grad.data<T>();
     const T* v = plain_x.data<T>();
-    const std::vector<T> centre = channel_values<T>(mean, e.channels, T{0});
-    const std::vector<T> scale = channel_values<T>(rstd, e.channels, T{1});
-    const std::vector<T> gain = channel_values<T>(weight, e.channels, T{1});
+    const CountedVector<T> centre = channel_values<T>(mean, e.channels, T{0});
+    const CountedVector<T> scale = channel_values<T>(rstd, e.channels, T{1});
+    const CountedVector<T> gain = channel_values<T>(weight, e.channels, T{1});
     const double count = static_cast<double>(e.batch * e.plane);
 
     for_each_channel(e, [&](int64_t first, int64_t channels) {

@@ -7,6 +7,7 @@
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -29,7 +30,7 @@ Planes planes_of(const Tensor& small, const Tensor& big, PadMaps maps) {
       p.planes *= big.sizes()[d];
       continue;
     }
-    const std::vector<int64_t>& map = maps[d + maps.size() - rank];
+    const CountedVector<int64_t>& map = maps[d + maps.size() - rank];
     const int64_t size = small.sizes()[d];
     fits = static_cast<int64_t>(map.size()) == big.sizes()[d] &&
            std::ranges::all_of(map, [size](int64_t at) { return at >= 0 && at < size; });
@@ -61,7 +62,7 @@ void pad_by_maps(const Tensor& x, PadMaps maps, const Tensor& out) {
   if (out.numel() == 0) return;
   const Tensor plain = contiguous(x);
   const Tensor result = out.is_contiguous() ? out : Tensor::empty(out.sizes(), out.dtype());
-  const std::vector<int64_t>& columns = maps.back();
+  const CountedVector<int64_t>& columns = maps.back();
   dispatch_all(x.dtype(), [&]<class T>(TypeTag<T>) {
     const T* from = plain.data<T>();
     T* to = result.mutable_data<T>();
@@ -85,7 +86,7 @@ void pad_by_maps_backward(const Tensor& grad, PadMaps maps, const Tensor& grad_x
   fill(result, 0);
   if (grad.numel() > 0) {
     const Tensor plain = contiguous(grad);
-    const std::vector<int64_t>& columns = maps.back();
+    const CountedVector<int64_t>& columns = maps.back();
     dispatch_floating("pad_by_maps_backward", grad.dtype(), [&]<class T>(TypeTag<T>) {
       const T* from = plain.data<T>();
       T* to = result.mutable_data<T>();

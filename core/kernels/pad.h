@@ -3,6 +3,7 @@
 #include <span>
 #include <vector>
 
+#include "core/tensor/allocator.h"
 #include "core/tensor/tensor.h"
 
 namespace tapewire::kernels {
@@ -10,7 +11,7 @@ namespace tapewire::kernels {
 /// For each of a tensor's last dimensions, where the elements of a padded one come from: maps[d][i] is the index in the
 /// unpadded dimension, the maps' last being that of the last dimension. Dimensions before them are the same on both
 /// sides.
-using PadMaps = std::span<const std::vector<int64_t>>;
+using PadMaps = std::span<const CountedVector<int64_t>>;
 
 /// out[.., i, j] = x[.., maps[0][i], maps[1][j]]. Any dtype.
 void pad_by_maps(const Tensor& x, PadMaps maps, const Tensor& out);

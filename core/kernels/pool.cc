@@ -11,6 +11,7 @@
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
 #include "core/kernels/simd_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -374,8 +375,43 @@ void gather_planes(const Tensor& x, const Tensor& indices, const Tensor& out) {
   if (!result.is_same(out)) copy(result, out);
 }
 
+namespace {
+
+// The windows' means, summed up as Sum.
+template <class Sum, class T>
+void avg_pool_sums(const PoolShape& s, const T* data, bool count_include_pad, std::optional<int64_t> divisor, T* to) {
+  parallel_for(s.planes, plane_grain(s.work()), [&](int64_t begin, int64_t end) {
+    CountedVector<Sum> counts(static_cast<size_t>(s.out[2]));
+    CountedVector<Sum> sums(static_cast<size_t>(s.out[2]));
+    for (int64_t p = begin; p < end; ++p) {
+      const T* from = data + p * s.in_plane();
+      T* row = to + p * s.out_plane();
+      for (int64_t r = 0; r < s.out[0] * s.out[1]; ++r, row += s.out[2]) {
+        const int64_t od = r / s.out[1];
+        const int64_t oh = r % s.out[1];
+        std::ranges::fill(sums, Sum{0});
+        for_each_tap(s, od, oh, [&](int64_t at, const PoolShape::Tap& tap) {
+          with_stride(s.stride[2], [&](auto stride) {
+            const T* source = from + at + tap.shift + tap.first * stride;
+            Sum* sum = sums.data() + tap.first;
+            const int64_t count = tap.last - tap.first;
+            TW_INDEPENDENT
+            for (int64_t i = 0; i < count; ++i) sum[i] = add(sum[i], static_cast<Sum>(source[i * stride]));
+          });
+        });
+        divisors(s, od, oh, count_include_pad, divisor, counts.data());
+        for (size_t i = 0; i < sums.size(); ++i) row[i] = static_cast<T>(quotient(sums[i], counts[i]));
+      }
+    }
+  });
+}
+
+}  // namespace
+
 void avg_pool(const Tensor& x, const PoolParams& params, bool count_include_pad, std::optional<int64_t> divisor,
               const Tensor& out) {
+  // From here on the roundings of single precision would be seen.
+  constexpr int64_t kLargeWindow = 256;
   const PoolShape s = shape_of(x, params, out);
   if (out.numel() == 0) return;
   const Tensor result = plain_output(out);
@@ -383,29 +419,12 @@ void avg_pool(const Tensor& x, const PoolParams& params, bool count_include_pad,
     T* to = result.mutable_data<T>();
     const Tensor plain = contiguous(x);
     const T* data = plain.data<T>();
-    parallel_for(s.planes, plane_grain(s.work()), [&](int64_t begin, int64_t end) {
-      std::vector<T> counts(static_cast<size_t>(s.out[2]));
-      for (int64_t p = begin; p < end; ++p) {
-        const T* from = data + p * s.in_plane();
-        T* row = to + p * s.out_plane();
-        for (int64_t r = 0; r < s.out[0] * s.out[1]; ++r, row += s.out[2]) {
-          const int64_t od = r / s.out[1];
-          const int64_t oh = r % s.out[1];
-          std::fill_n(row, s.out[2], T{0});
-          for_each_tap(s, od, oh, [&](int64_t at, const PoolShape::Tap& tap) {
-            with_stride(s.stride[2], [&](auto stride) {
-              const T* source = from + at + tap.shift + tap.first * stride;
-              T* sum = row + tap.first;
-              const int64_t count = tap.last - tap.first;
-              TW_INDEPENDENT
-              for (int64_t i = 0; i < count; ++i) sum[i] = add(sum[i], source[i * stride]);
-            });
-          });
-          divisors(s, od, oh, count_include_pad, divisor, counts.data());
-          for (int64_t i = 0; i < s.out[2]; ++i) row[i] = quotient(row[i], counts[static_cast<size_t>(i)]);
-        }
+    if constexpr (std::is_same_v<T, float>) {
+      if (s.kernel_elements() >= kLargeWindow) {
+        return avg_pool_sums<double>(s, data, count_include_pad, divisor, to);
       }
-    });
+    }
+    avg_pool_sums<T>(s, data, count_include_pad, divisor, to);
   });
   if (!result.is_same(out)) copy(result, out);
 }
@@ -420,7 +439,7 @@ void avg_pool_backward(const Tensor& grad, const PoolParams& params, bool count_
     const Tensor plain = contiguous(grad);
     const T* from = plain.data<T>();
     parallel_for(s.planes, plane_grain(s.in_plane() + s.work()), [&](int64_t begin, int64_t end) {
-      std::vector<T> shares(static_cast<size_t>(s.out[2]));
+      CountedVector<T> shares(static_cast<size_t>(s.out[2]));
       for (int64_t p = begin; p < end; ++p) {
         T* to = data + p * s.in_plane();
         in_pieces(s.in_plane(), [to](int64_t first, int64_t last) { std::fill(to + first, to + last, T{0}); });

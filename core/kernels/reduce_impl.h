@@ -8,6 +8,7 @@
 #include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/elementwise_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 
@@ -132,7 +133,7 @@ void fold(const ReducePlan& plan, const typename R::Value* x, const R& reducer, 
     }
   };
 
-  std::vector<Acc> partial;
+  CountedVector<Acc> partial;
   const bool cut = plan.segments > 1;
   if (cut) partial.assign(static_cast<size_t>(plan.outputs * plan.segments), reducer.init());
   const int64_t work = std::max<int64_t>(1, std::min(width, kColumns) * plan.length / plan.segments);

@@ -4,11 +4,13 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "core/base/cancel.h"
 #include "core/base/parallel_for.h"
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -47,9 +49,17 @@ int64_t clamped(T place, int64_t size) {
   return place >= static_cast<T>(size - 1) ? size - 1 : static_cast<int64_t>(place);
 }
 
+// All at once: growing would hold them twice.
+void reserve(ResampleDim& d) {
+  const auto count = static_cast<size_t>(d.out * d.taps);
+  d.index.reserve(count);
+  d.weight.reserve(count);
+}
+
 template <class T>
 void nearest_taps(ResampleDim& d, bool exact, T scale) {
   d.taps = 1;
+  reserve(d);
   for (int64_t i = 0; i < d.out; ++i) {
     count_work(4);
     // ATen floors in float, whatever the dtype.
@@ -62,6 +72,7 @@ void nearest_taps(ResampleDim& d, bool exact, T scale) {
 template <class T>
 void linear_taps(ResampleDim& d, const Placement<T>& placement) {
   d.taps = 2;
+  reserve(d);
   for (int64_t i = 0; i < d.out; ++i) {
     count_work(8);
     const T place = std::max(placement.at(i), T{0});
@@ -76,6 +87,7 @@ void linear_taps(ResampleDim& d, const Placement<T>& placement) {
 template <class T>
 void cubic_taps(ResampleDim& d, const Placement<T>& placement) {
   d.taps = 4;
+  reserve(d);
   for (int64_t i = 0; i < d.out; ++i) {
     count_work(16);
     const T place = placement.at(i);
@@ -100,6 +112,7 @@ void antialias_taps(ResampleDim& d, bool is_cubic, T scale) {
   if (d.taps > 16 * (d.in / d.out + 1)) {
     fail("interpolate: scale ", 1 / static_cast<double>(scale), " does not belong to sizes ", d.in, " and ", d.out);
   }
+  reserve(d);
   for (int64_t i = 0; i < d.out; ++i) {
     count_work(4 * d.taps);
     const T centre = scale * (static_cast<T>(i) + T{0.5});
@@ -143,11 +156,14 @@ ResampleDim dim_of(ResampleMode mode, int64_t in, int64_t out, bool align_corner
 // The dimensions filled up to three: leading ones have one element that is itself.
 struct Grid {
   int64_t planes = 1;
-  std::array<ResampleDim, 3> dims;
+  // As given, which outlive this; those in front of them are the one.
+  std::array<const ResampleDim*, 3> dims{};
+  std::unique_ptr<const ResampleDim> one;
 
-  int64_t in_plane() const { return dims[0].in * dims[1].in * dims[2].in; }
-  int64_t out_plane() const { return dims[0].out * dims[1].out * dims[2].out; }
-  int64_t taps() const { return dims[0].taps * dims[1].taps * dims[2].taps; }
+  const ResampleDim& dim(size_t i) const { return *dims[i]; }
+  int64_t in_plane() const { return dim(0).in * dim(1).in * dim(2).in; }
+  int64_t out_plane() const { return dim(0).out * dim(1).out * dim(2).out; }
+  int64_t taps() const { return dim(0).taps * dim(1).taps * dim(2).taps; }
 };
 
 Grid grid_of(const Tensor& x, std::span<const ResampleDim> dims, const Tensor& out) {
@@ -157,13 +173,14 @@ Grid grid_of(const Tensor& x, std::span<const ResampleDim> dims, const Tensor& o
   Grid g;
   const size_t lead = x.sizes().size() - rank;
   for (size_t d = 0; d < lead; ++d) g.planes *= x.sizes()[d];
-  for (ResampleDim& d : g.dims) d = {1, 1, 1, {0}, {1.0}};
+  g.one = std::make_unique<ResampleDim>(ResampleDim{1, 1, 1, {0}, {1.0}});
+  g.dims.fill(g.one.get());
   if (x.sizes().back() > std::numeric_limits<int32_t>::max()) {
     fail("interpolate: ", x.sizes().back(), " elements along the last dimension are too many");
   }
   for (size_t i = 0; i < rank; ++i) {
     if (dims[i].in != x.sizes()[lead + i] || dims[i].out != out.sizes()[lead + i]) wrong();
-    g.dims[3 - rank + i] = dims[i];
+    g.dims[3 - rank + i] = &dims[i];
   }
   return g;
 }
@@ -171,8 +188,8 @@ Grid grid_of(const Tensor& x, std::span<const ResampleDim> dims, const Tensor& o
 // Calls f(output row, original row, weight) for each output row and each of its taps in the two outer dimensions.
 template <class F>
 void for_each_row_pair(const Grid& g, const F& f) {
-  const ResampleDim& depth = g.dims[0];
-  const ResampleDim& height = g.dims[1];
+  const ResampleDim& depth = g.dim(0);
+  const ResampleDim& height = g.dim(1);
   for (int64_t od = 0; od < depth.out; ++od) {
     for (int64_t oh = 0; oh < height.out; ++oh) {
       for (int64_t td = od * depth.taps; td < (od + 1) * depth.taps; ++td) {
@@ -195,7 +212,7 @@ Tensor plain_output(const Tensor& out) { return out.is_contiguous() ? out : Tens
 
 template <class T>
 void pick(const Grid& g, const T* from, T* to) {
-  const ResampleDim& width = g.dims[2];
+  const ResampleDim& width = g.dim(2);
   int64_t last = -1;
   for_each_row_pair(g, [&](int64_t out, int64_t in, double) {
     count_work(width.out);
@@ -212,12 +229,14 @@ void pick(const Grid& g, const T* from, T* to) {
 // The taps of the innermost dimension, tap by tap, and which original rows are asked for at all.
 template <class T>
 struct Columns {
-  std::vector<int32_t> index;
-  std::vector<T> weight;
-  std::vector<bool> used;
+  CountedVector<int32_t> index;
+  CountedVector<T> weight;
+  CountedVector<bool> used;
 
-  explicit Columns(const Grid& g) : used(static_cast<size_t>(g.dims[0].in * g.dims[1].in)) {
-    const ResampleDim& width = g.dims[2];
+  explicit Columns(const Grid& g) : used(static_cast<size_t>(g.dim(0).in * g.dim(1).in)) {
+    const ResampleDim& width = g.dim(2);
+    index.reserve(width.index.size());
+    weight.reserve(width.weight.size());
     for (int64_t k = 0; k < width.taps; ++k) {
       for (int64_t i = 0; i < width.out; ++i) {
         count_work(4);
@@ -238,7 +257,7 @@ void fill_zeros(T* to, int64_t n) {
 // One plane: each original row that counts is resampled along itself into `rows`, then output rows are sums of these.
 template <class T>
 void blend(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T* to) {
-  const ResampleDim& width = g.dims[2];
+  const ResampleDim& width = g.dim(2);
   for (size_t r = 0; r < columns.used.size(); ++r) {
     if (!columns.used[r]) continue;
     const T* source = from + static_cast<int64_t>(r) * width.in;
@@ -266,7 +285,7 @@ void blend(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T* 
 // The transpose, in the other order.
 template <class T>
 void spread(const Grid& g, const Columns<T>& columns, const T* from, T* rows, T* to) {
-  const ResampleDim& width = g.dims[2];
+  const ResampleDim& width = g.dim(2);
   fill_zeros(rows, static_cast<int64_t>(columns.used.size()) * width.out);
   for_each_row_pair(g, [&](int64_t out, int64_t in, double row_weight) {
     count_work(width.out);
@@ -319,7 +338,7 @@ void resample(const Tensor& x, std::span<const ResampleDim> dims, const Tensor& 
       const T* from = plain.data<T>();
       const Columns<T> columns(g);
       parallel_for(g.planes, plane_grain(g), [&](int64_t begin, int64_t end) {
-        const Tensor rows = Tensor::empty({g.dims[0].in * g.dims[1].in, g.dims[2].out}, x.dtype());
+        const Tensor rows = Tensor::empty({g.dim(0).in * g.dim(1).in, g.dim(2).out}, x.dtype());
         for (int64_t p = begin; p < end; ++p) {
           blend(g, columns, from + p * g.in_plane(), rows.mutable_data<T>(), to + p * g.out_plane());
         }
@@ -339,7 +358,7 @@ void resample_backward(const Tensor& grad, std::span<const ResampleDim> dims, co
     const T* from = plain.data<T>();
     const Columns<T> columns(g);
     parallel_for(g.planes, plane_grain(g), [&](int64_t begin, int64_t end) {
-      const Tensor rows = Tensor::empty({g.dims[0].in * g.dims[1].in, g.dims[2].out}, grad.dtype());
+      const Tensor rows = Tensor::empty({g.dim(0).in * g.dim(1).in, g.dim(2).out}, grad.dtype());
       for (int64_t p = begin; p < end; ++p) {
         spread(g, columns, from + p * g.out_plane(), rows.mutable_data<T>(), to + p * g.in_plane());
       }

@@ -2,8 +2,8 @@
 
 #include <optional>
 #include <span>
-#include <vector>
 
+#include "core/tensor/allocator.h"
 #include "core/tensor/tensor.h"
 
 namespace tapewire::kernels {
@@ -16,8 +16,8 @@ struct ResampleDim {
   int64_t in = 1;
   int64_t out = 1;
   int64_t taps = 1;
-  std::vector<int64_t> index;  // out * taps
-  std::vector<double> weight;  // out * taps
+  CountedVector<int64_t> index;  // out * taps
+  CountedVector<double> weight;  // out * taps
 };
 
 /// The taps along a dimension. `scale` (out / in, as the user gave it) takes the place of the sizes' ratio where it is

@@ -9,6 +9,7 @@
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
 #include "core/kernels/simd_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -70,7 +71,7 @@ void exp_run(int64_t n, T* to, const T* from) {
 template <class T, bool kLog>
 void forward_rows(const T* x, T* y, int64_t rows, int64_t n) {
   if (n > kBlock) {
-    std::vector<T> terms(kLog ? static_cast<size_t>(n) : 0);
+    CountedVector<T> terms(kLog ? static_cast<size_t>(n) : 0);
     for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
       const T most = max_of(x, n);
       T* e = kLog ? terms.data() : y;
@@ -144,7 +145,7 @@ void backward_rows(const T* grad, const T* y, T* out, int64_t rows, int64_t n) {
   if constexpr (kLog) {
     // The exponentials of several short rows are taken at once.
     const int64_t together = std::max<int64_t>(1, kBlock / n);
-    std::vector<T> terms(static_cast<size_t>(std::min(rows, together) * n));
+    CountedVector<T> terms(static_cast<size_t>(std::min(rows, together) * n));
     for (int64_t r = 0; r < rows; r += together) {
       const int64_t count = std::min(together, rows - r);
       in_pieces(count * n,

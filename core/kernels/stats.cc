@@ -10,6 +10,7 @@
 #include "core/kernels/copy.h"
 #include "core/kernels/elementwise_impl.h"
 #include "core/kernels/simd_impl.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire::kernels {
 namespace {
@@ -160,7 +161,7 @@ void histogram(const T* x, int64_t n, int bins, Stats& stats) {
   for (int b = 0; b <= bins; ++b) stats.edges[static_cast<size_t>(b)] = b == bins ? high : low + width * b;
   const int64_t tasks = (n + kTask - 1) / kTask;
   const int64_t table = int64_t{bins + 1} * kTables;
-  std::vector<int64_t> tables(static_cast<size_t>(tasks * table));
+  CountedVector<int64_t> tables(static_cast<size_t>(tasks * table));
   parallel_for(n, kTask, [&](int64_t begin, int64_t end) {
     count_bins(x + begin, end - begin, low, 1 / width, bins, tables.data() + begin / kTask * table);
   });
@@ -191,7 +192,7 @@ template <class T>
 Stats stats_of(const Tensor& x, int bins) {
   const T* data = x.data<T>();
   const int64_t n = x.numel();
-  std::vector<Sums> parts(static_cast<size_t>((n + kTask - 1) / kTask));
+  CountedVector<Sums> parts(static_cast<size_t>((n + kTask - 1) / kTask));
   parallel_for(n, kTask, [&](int64_t begin, int64_t end) {
     Sums& part = parts[static_cast<size_t>(begin / kTask)];
     for (int64_t at = begin; at < end; at += kBlock) add_block(part, data + at, std::min(kBlock, end - at));

@@ -11,6 +11,7 @@
 #include "core/ops/arithmetic.h"
 #include "core/ops/registry.h"
 #include "core/ops/shape_ops.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire {
 namespace {
@@ -133,7 +134,7 @@ void renorm(const Tensor& weight, const Tensor& indices, double max_norm, double
   }
   const Tensor plain = kernels::contiguous(indices);
   const int64_t* index = plain.data<int64_t>();
-  std::vector<bool> done(static_cast<size_t>(weight.size(0)));
+  CountedVector<bool> done(static_cast<size_t>(weight.size(0)));
   const int64_t row_stride = weight.strides()[0];
   const int64_t stride = weight.strides()[1];
   bool changed = false;

@@ -8,6 +8,7 @@
 #include "core/kernels/pad.h"
 #include "core/ops/registry.h"
 #include "core/ops/shape_ops.h"
+#include "core/tensor/allocator.h"
 
 namespace tapewire {
 namespace {
@@ -96,10 +97,10 @@ struct ConstantPad {
 };
 
 // The source of each element of a padded dimension.
-std::vector<int64_t> source_of(PadMode mode, int64_t size, const Ends& ends) {
+CountedVector<int64_t> source_of(PadMode mode, int64_t size, const Ends& ends) {
   const int64_t dropped = std::max<int64_t>(0, -ends.left);
   const int64_t kept = size - dropped + std::min<int64_t>(0, ends.right);
-  std::vector<int64_t> map(static_cast<size_t>(size + ends.left + ends.right));
+  CountedVector<int64_t> map(static_cast<size_t>(size + ends.left + ends.right));
   for (size_t i = 0; i < map.size(); ++i) {
     count_work(8);
     int64_t at = static_cast<int64_t>(i) - ends.left;
@@ -116,8 +117,8 @@ std::vector<int64_t> source_of(PadMode mode, int64_t size, const Ends& ends) {
   return map;
 }
 
-std::vector<std::vector<int64_t>> maps_of(PadMode mode, Ints sizes, Ints pad) {
-  std::vector<std::vector<int64_t>> maps;
+std::vector<CountedVector<int64_t>> maps_of(PadMode mode, Ints sizes, Ints pad) {
+  std::vector<CountedVector<int64_t>> maps;
   for (size_t d = sizes.size() - pad.size() / 2; d < sizes.size(); ++d) {
     maps.push_back(source_of(mode, sizes[d], ends_of(pad, d, sizes.size())));
   }

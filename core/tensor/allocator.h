@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -137,11 +138,40 @@ class AdoptedCount {
     bytes_ -= bytes;
   }
   void clear() noexcept { remove(bytes_); }
+  /// Counts on without this; who takes over gives it back.
+  void keep() noexcept { bytes_ = 0; }
   size_t bytes() const { return bytes_; }
 
  private:
   CachingAllocator* allocator_;
   size_t bytes_ = 0;
 };
+
+/// Memory of a container counts as that of tensors, and is refused like theirs.
+template <class T>
+struct CountedAllocator {
+  using value_type = T;
+
+  CountedAllocator() = default;
+  template <class U>
+  CountedAllocator(const CountedAllocator<U>&) {}  // NOLINT(google-explicit-constructor): as the standard asks
+
+  T* allocate(size_t count) {
+    AdoptedCount counted;
+    counted.add(count * sizeof(T));  // count is at most a container's max_size()
+    T* memory = std::allocator<T>().allocate(count);
+    counted.keep();
+    return memory;
+  }
+  void deallocate(T* memory, size_t count) noexcept {
+    std::allocator<T>().deallocate(memory, count);
+    tensor_allocator().uncount_adopted(count * sizeof(T));
+  }
+  friend bool operator==(const CountedAllocator&, const CountedAllocator&) { return true; }
+};
+
+/// For working memory whose size a client chooses.
+template <class T>
+using CountedVector = std::vector<T, CountedAllocator<T>>;
 
 }  // namespace tapewire

@@ -7,6 +7,7 @@
 
 #include "core/autograd/accumulate_grad.h"
 #include "core/autograd/meta.h"
+#include "core/base/cancel.h"
 #include "core/base/limit_error.h"
 #include "core/base/mutex.h"
 #include "core/base/suggest.h"
@@ -274,6 +275,8 @@ int64_t tape_bytes(const Tape& tape, const std::vector<const Storage*>& known) {
     const Ref<Node> node = std::move(stack.back());
     stack.pop_back();
     if (!seen.insert(node.get()).second) continue;
+    count_work(kTensorWork);
+    bytes += static_cast<int64_t>(Node::kBytes);
     node->visit_saved(count);
     for (const Edge& edge : node->next_edges()) {
       if (edge) stack.push_back(edge.node);

@@ -1,7 +1,9 @@
 #include <functional>
+#include <limits>
 
 #include "core/autograd/engine.h"
 #include "core/autograd/function.h"
+#include "core/autograd/node.h"
 #include "core/ops/activation.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/bound_call.h"
@@ -9,6 +11,7 @@
 #include "core/ops/reduction.h"
 #include "core/ops/shape_ops.h"
 #include "core/tensor/allocator.h"
+#include "gmock/gmock.h"
 #include "tests/autograd/support.h"
 
 namespace tapewire {
@@ -133,6 +136,24 @@ TEST(MemoryTest, AnErrorInBackwardLeavesNothingBehind) {
               EXPECT_NE(error_of([&] { backward(sum(z)); }), "no error");
             }),
             0);
+}
+
+TEST(MemoryTest, NodesCountAndAreRefusedAtTheLimit) {
+  const Tensor x = leaf({1});
+  const auto chain = [&](int length) {
+    Tensor y = x;
+    for (int i = 0; i < length; ++i) y = neg(y);
+    return y;
+  };
+  const int64_t before = tensor_allocator().stats().live;
+  Tensor y = chain(100);
+  EXPECT_GE(tensor_allocator().stats().live, before + 100 * static_cast<int64_t>(Node::kBytes));
+  y = Tensor();
+  EXPECT_EQ(tensor_allocator().stats().live, before);
+  tensor_allocator().set_limit(before + 64 * static_cast<int64_t>(Node::kBytes), "tensor memory limit");
+  EXPECT_THAT(error_of([&] { chain(100); }), testing::HasSubstr("out of tensor memory"));
+  EXPECT_EQ(tensor_allocator().stats().live, before);
+  tensor_allocator().set_limit(std::numeric_limits<int64_t>::max(), "tensor memory limit");
 }
 
 TEST(MemoryTest, SavedStoragesAreVisited) {

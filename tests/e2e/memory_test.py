@@ -299,6 +299,59 @@ class MemoryTest(unittest.TestCase):
             text = page.read().decode()
         return float(re.search(r'^tapewire_tensor_bytes{kind="live"} (\S+)$', text, re.MULTILINE).group(1))
 
+    def test_tapes_of_many_small_operations(self):
+        self.start(f"--tensor_memory_limit={LIMIT}")
+        spec = definition.ModelSpec(modules=[definition.ModuleSpec(path="", type="Graph")])
+        graph = spec.modules[0].forward
+        graph.inputs.add(name="v0")
+        for i in range(20_000):
+            graph.calls.add(op="sin", args=[definition.Argument(ref=f"v{i}")], results=[f"v{i + 1}"])
+        graph.outputs.append("v20000")
+        self.create("deep", spec)
+        self.create("copy", self.identity())
+        forward = autograd_pb.ForwardRequest(model="deep", keep_tape=True, inputs_require_grad=["v0"])
+        forward.inputs.add(name="v0", tensor=floats([1]))
+        kept = 0
+        with self.assertRaises(grpc.RpcError) as error:
+            for _ in range(64):
+                self.autograd.Forward(forward, timeout=DEADLINE)
+                kept += 1
+        self.assertEqual(error.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+        self.assertGreater(kept, 4)
+        other = autograd_pb.ForwardRequest(model="copy")
+        other.inputs.add(tensor=floats([30_000]))
+        self.autograd.Forward(other, timeout=DEADLINE)
+        self.check_peak()
+
+    def test_what_operations_look_up(self):
+        """Tables as long as an output, beside it."""
+        self.start(f"--tensor_memory_limit={LIMIT}")
+        for i, (op, size, numbers) in enumerate((
+                ("interpolate", [1, 1, 4], {"size": 33_000_000, "mode": "linear"}),
+                ("interpolate", [1, 1, 2, 2], {"size": [1, 30_000_000], "mode": "bicubic"}),
+                ("adaptive_avg_pool1d", [1, 1, 4], {"output_size": 40_000_000}),
+                ("pad", [1, 1, 4], {"pad": [0, 50_000_000], "mode": "replicate"}))):
+            spec = definition.ModelSpec(modules=[definition.ModuleSpec(path="", type="Graph")])
+            graph = spec.modules[0].forward
+            graph.inputs.add(name="x")
+            call = graph.calls.add(op=op, args=[definition.Argument(ref="x")], results=["y"])
+            for name, value in numbers.items():
+                literal = call.kwargs[name].literal
+                if isinstance(value, list):
+                    literal.ints.values.extend(value)
+                elif isinstance(value, str):
+                    literal.string_value = value
+                else:
+                    literal.int_value = value
+            graph.outputs.append("y")
+            self.create(f"model{i}", spec)
+            forward = autograd_pb.ForwardRequest(model=f"model{i}")
+            forward.inputs.add(name="x", tensor=floats(size))
+            with self.assertRaises(grpc.RpcError) as error:
+                self.autograd.Forward(forward, timeout=DEADLINE)
+            self.assertEqual(error.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED, error.exception.details())
+        self.check_peak()
+
     def test_long_client_ids(self):
         self.start(f"--tensor_memory_limit={LIMIT}")
         self.create("copy", self.identity())

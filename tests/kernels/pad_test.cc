@@ -5,7 +5,7 @@
 namespace tapewire::kernels {
 namespace {
 
-const std::vector<std::vector<int64_t>> kMaps{{1, 0, 1}, {2, 2, 0, 1, 0}};
+const std::vector<CountedVector<int64_t>> kMaps{{1, 0, 1}, {2, 2, 0, 1, 0}};
 
 TEST(Pad, TakesEachElementFromWhereItsMapsSay) {
   for (const DType dtype : kNumbers) {
@@ -48,7 +48,7 @@ TEST(Pad, BackwardAddsEachElementToWhereItCameFrom) {
 
 TEST(Pad, ThreadsDoNotMatter) {
   const Tensor grad = random_tensor(ints({40, 70, 90}), DType::kFloat32);
-  std::vector<std::vector<int64_t>> maps{std::vector<int64_t>(70), std::vector<int64_t>(90)};
+  std::vector<CountedVector<int64_t>> maps{CountedVector<int64_t>(70), CountedVector<int64_t>(90)};
   for (size_t i = 0; i < 70; ++i) maps[0][i] = static_cast<int64_t>(i % 7);
   for (size_t i = 0; i < 90; ++i) maps[1][i] = static_cast<int64_t>(i % 8);
   expect_threads_do_not_matter({DType::kFloat32, {40, 7, 8}},
