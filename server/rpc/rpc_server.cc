@@ -10,6 +10,7 @@
 #include "core/base/strings.h"
 #include "core/tensor/allocator.h"
 #include "google/protobuf/stubs/logging.h"
+#include "grpc/grpc.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpc/support/log.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -57,6 +58,9 @@ RpcServer::RpcServer(const Environment& environment) : environment_(environment)
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const HostPort& address, const Environment& environment,
                                                             std::vector<std::unique_ptr<RawService>> services) {
+  // Held until the process ends: gRPC's own end joins a thread that may sleep for ten seconds, where a large answer was
+  // under way (gRPC 1.51's backup poller).
+  [[maybe_unused]] static const bool held = (grpc_init(), true);
   absl::StatusOr<Listener> listener = Listener::open(address);
   if (!listener.ok()) return listener.status();
   std::unique_ptr<RpcServer> server(new RpcServer(environment));
