@@ -64,11 +64,12 @@ ABSL_FLAG(int, compute_threads, 0,
           "threads that compute, shared by all models; 0: as many as the cgroup's CPU quota and the affinity allow");
 ABSL_FLAG(Bytes, tensor_memory_limit, Bytes{},
           "bytes that tensors, definitions and messages may hold; 0: 80% of what the cgroup's memory limit, or "
-          "the machine's memory, leaves beside 160 MiB");
+          "the machine's memory, has beyond 160 MiB");
 ABSL_FLAG(Bytes, max_message_bytes, Bytes{int64_t{64} << 20}, "bytes of a message, either way");
-ABSL_FLAG(Bytes, max_tensor_bytes, Bytes{int64_t{1} << 30}, "bytes of a tensor that a client sends, also in chunks");
+ABSL_FLAG(Bytes, max_tensor_bytes, Bytes{int64_t{1} << 30},
+          "bytes of a tensor that a client sends, also in chunks, or that a definition declares");
 ABSL_FLAG(int64_t, max_models, 1000, "models at a time");
-ABSL_FLAG(int64_t, max_queue, 256, "calls that may wait for one model, and for compute threads without a model");
+ABSL_FLAG(int64_t, max_queue, 256, "calls that may wait for one model, or for the making of one name's model");
 ABSL_FLAG(int64_t, max_tapes, 64, "tapes of a model that are kept at a time");
 ABSL_FLAG(int64_t, tape_lease_seconds, 600,
           "seconds that a tape is kept after its last use, unless the client asks otherwise");
@@ -80,7 +81,9 @@ ABSL_FLAG(Bytes, watch_buffer_bytes, Bytes{int64_t{64} << 20}, "bytes of events 
 ABSL_FLAG(Bytes, watch_memory, Bytes{},
           "bytes that events of all watchers may hold; 0: an eighth of --tensor_memory_limit, at most 256MiB");
 ABSL_FLAG(Bytes, watch_bytes_per_second, Bytes{int64_t{128} << 20},
-          "bytes of large events that are sent in a second to all watchers together; 0: no bound");
+          "bytes of large events that are sent in a second to all watchers together; what waits longer than a buffer "
+          "takes is "
+          "dropped; 0: no bound");
 ABSL_FLAG(
     absl::Duration, drain_delay, absl::ZeroDuration(),
     "time between SIGTERM or SIGINT, when /readyz and health checks say that no more should come, and the refusal "

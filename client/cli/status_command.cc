@@ -30,7 +30,7 @@ void status(const Session& session) {
     line("up", seconds_text(static_cast<double>(std::time(nullptr) - info.start_time().seconds())));
     line("models", with_thousands(info.models()));
     line("tapes", with_thousands(info.tapes()));
-    line("tensors", bytes_text(info.tensor_bytes()));
+    line("memory", bytes_text(info.tensor_bytes()));
     line("compute threads", absl::StrCat(info.compute_threads()));
     line("cpu", info.cpu());
     if (!info.features().empty()) line("features", absl::StrJoin(info.features(), ", "));
@@ -43,7 +43,7 @@ void status(const Session& session) {
       limits.print(session.console);
     }
   }
-  if (!serving) throw Exit(ExitCode::kFailed, absl::StatusCode::kUnavailable, "the server is not serving");
+  if (!serving) throw Exit(ExitCode::kUnreachable, absl::StatusCode::kUnavailable, "the server is not serving");
 }
 
 }  // namespace

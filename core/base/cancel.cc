@@ -12,9 +12,10 @@ void CancelToken::check() const {
   if (cancelled_.load(std::memory_order_relaxed)) fail_with(absl::StatusCode::kCancelled, "the call was cancelled");
   if (parent_ != nullptr) parent_->check();
   if (deadline_ != Clock::time_point::max() && Clock::now() >= deadline_) {
-    if (limit_ != nullptr) {
-      throw LimitError(limit_, Error(absl::StatusCode::kDeadlineExceeded,
-                                     str_cat("the call has no deadline, and ran longer than --", limit_, " allows")));
+    if (limit_) {
+      throw LimitError(limit_->name, Error(absl::StatusCode::kDeadlineExceeded,
+                                           str_cat("the call has no deadline, and ran longer than --", limit_->name,
+                                                   "=", limit_->seconds.count(), " allows")));
     }
     fail_with(absl::StatusCode::kDeadlineExceeded, "the call's deadline passed while it ran");
   }

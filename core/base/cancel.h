@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace tapewire {
 
@@ -15,9 +16,14 @@ class CancelToken {
   using Clock = std::chrono::steady_clock;
 
   explicit CancelToken(Clock::time_point deadline = Clock::time_point::max()) : deadline_(deadline) {}
-  /// A part of what `parent` stands for, with a time limit of its own: stops when the parent does, or at `deadline`.
-  /// `limit` names the setting behind that deadline in the error. REQUIRES: the parent outlives it.
-  CancelToken(const CancelToken& parent, Clock::time_point deadline, const char* limit)
+  /// A time limit that a setting gives to calls without a deadline.
+  struct Limit {
+    const char* name;
+    std::chrono::duration<double> seconds;
+  };
+  /// A part of what `parent` stands for, with a time limit of its own: stops when the parent does, or at `deadline`,
+  /// for which the error names `limit`. REQUIRES: the parent outlives it.
+  CancelToken(const CancelToken& parent, Clock::time_point deadline, const Limit& limit)
       : deadline_(deadline), parent_(&parent), limit_(limit) {}
   CancelToken(const CancelToken&) = delete;
   CancelToken& operator=(const CancelToken&) = delete;
@@ -34,7 +40,7 @@ class CancelToken {
   std::atomic<bool> cancelled_{false};
   Clock::time_point deadline_;
   const CancelToken* parent_ = nullptr;
-  const char* limit_ = nullptr;
+  std::optional<Limit> limit_;
 };
 
 /// Makes `token` the one that check_cancelled() asks on this thread, for a scope. nullptr: work that must not stop.

@@ -18,6 +18,13 @@ namespace {
 // How a module's fault begins: its path, or "model" for the root, whose path is empty.
 std::string place(const std::string& path) { return path.empty() ? "model" : shortened(path); }
 
+// In place of a module that could not be made, so that later faults show, too: it takes children and whatever calls it.
+class StandIn final : public Module {
+ public:
+  std::string_view type() const override { return "Graph"; }
+  Value forward(const Args&) override { fail_internal("a module that could not be made was called"); }
+};
+
 class TreeBuilder {
  public:
   TreeBuilder(const v1::ModelSpec& spec, const DefinitionLimits& limits, Faults& faults)
@@ -69,7 +76,7 @@ class TreeBuilder {
     Module* parent = nullptr;
     if (index != 0 && !find_parent(path, where, parent)) return;
     std::shared_ptr<Module> module = m.same_as().empty() ? make(m) : shared(m, where);
-    if (!module) module = std::make_shared<GraphModule>(GraphDef{});  // a stand-in, so that later faults show too
+    if (!module) module = std::make_shared<StandIn>();
     modules_[path] = module;
     nodes_.try_emplace(module.get());
     if (parent == nullptr) return;

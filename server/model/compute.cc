@@ -8,7 +8,7 @@
 
 #include "core/base/parallel_for.h"
 #include "core/base/strings.h"
-#include "server/model/rejection.h"
+#include "server/observe/rejection.h"
 
 namespace tapewire {
 namespace detail {
@@ -323,7 +323,7 @@ void ComputePool::run(Job& job) {
   const CancelToken& own = job.cancel->token();
   const bool limited = options_.max_call.count() > 0 && own.deadline() == Clock::time_point::max();
   const CancelToken token(own, limited ? Clock::now() + options_.max_call : Clock::time_point::max(),
-                          options_.max_call_name);
+                          {options_.max_call_name, options_.max_call});
   CancelScope cancel(&token);
   ComputeThreadsScope threads(std::max(1, job.permits));
   current_pool = this;

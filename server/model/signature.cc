@@ -52,8 +52,10 @@ Args ModelSignature::arguments(const std::vector<NamedTensor>& inputs, const std
     std::string name = inputs[i].name;
     size_t place = 0;
     if (name.empty()) {
-      if (inputs.size() > 1) fail(where, ": has no name; only a lone input may be unnamed");
-      name = inputs_.empty() ? "input" : inputs_[0].name;
+      place = i;
+      const size_t most = !inputs_.empty() ? inputs_.size() : is_graph_ ? root_inputs_.size() : kMostUndeclared;
+      if (place >= most) fail(where, ": has no name, and the model takes ", most, most == 1 ? " input" : " inputs");
+      name = place < inputs_.size() ? inputs_[place].name : numbered("input", place);
     } else {
       place = place_of(name, where);
     }

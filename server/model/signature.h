@@ -17,9 +17,10 @@ class ModelSignature {
  public:
   explicit ModelSignature(const ModelParts& parts);
 
-  /// The arguments of the root's forward. A lone input may be unnamed; those of inputs_require_grad become leaves that
-  /// require gradients. `named`, if given, gets each input under the name by which calls may speak of it. Throws
-  /// INVALID_ARGUMENT for a name that is unknown, given twice or missing, and for a tensor that does not fit its port.
+  /// The arguments of the root's forward. An unnamed input is that of its position; those of inputs_require_grad become
+  /// leaves that require gradients. `named`, if given, gets each input under the name by which calls may speak of it.
+  /// Throws INVALID_ARGUMENT for a name that is unknown, given twice or missing, and for a tensor that does not fit its
+  /// port.
   Args arguments(const std::vector<NamedTensor>& inputs, const std::vector<std::string>& require_grad = {},
                  std::vector<NamedTensor>* named = nullptr) const;
   /// The tensors of the root's output, flattened depth first, under their names. Throws where they do not fit what is

@@ -23,7 +23,9 @@ prometheus::ClientMetric gauge(double value, std::vector<prometheus::ClientMetri
 MetricFamily collect_tensor_bytes() {
   const CachingAllocator::Stats stats = tensor_allocator().stats();
   return {"tapewire_tensor_bytes",
-          "Bytes of tensors: in use, kept for reuse, and the most that was in use",
+          "Bytes of tensors and of what counts like them: in use (live), kept for reuse besides (cached), and the most "
+          "that "
+          "was ever in use (peak)",
           MetricType::Gauge,
           {gauge(static_cast<double>(stats.live), {{"kind", "live"}}),
            gauge(static_cast<double>(stats.cached), {{"kind", "cached"}}),

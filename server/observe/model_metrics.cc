@@ -64,7 +64,10 @@ struct Families {
   MetricFamily tape_bytes{"tapewire_tape_bytes", "Bytes that kept tapes hold", MetricType::Gauge, {}};
   MetricFamily hooks{"tapewire_hooks", "Registered hooks", MetricType::Gauge, {}};
   MetricFamily hook_events{"tapewire_hook_events_total", "Events that hooks sent to watchers", MetricType::Counter, {}};
-  MetricFamily hook_dropped{"tapewire_hook_dropped_total", "Events that were dropped", MetricType::Counter, {}};
+  MetricFamily hook_dropped{"tapewire_hook_dropped_total",
+                            "Events that watchers did not get, or (too_large) got without the data of tensors",
+                            MetricType::Counter,
+                            {}};
   MetricFamily hook_wait{
       "tapewire_hook_wait_seconds", "Time that computing waited for a hook's client", MetricType::Histogram, {}};
 

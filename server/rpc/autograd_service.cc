@@ -105,7 +105,7 @@ AutogradService::AutogradService(const Environment& environment, const Backend& 
 void AutogradService::bind_tapes() {
   unary<v1::ForwardRequest, v1::ForwardResponse>(
       "Forward", [this](const Context& call, auto request, const auto& answer) {
-        const auto model = backend_.models.require(request.model());
+        const auto model = model_of(call, backend_.models, request.model());
         ChangeId id = decode_call_id(request.call_id());
         ForwardArgs args = decode(std::move(request), backend_);
         if (!model->reads_snapshot(args)) {
@@ -130,7 +130,7 @@ void AutogradService::bind_tapes() {
       });
   unary<v1::BackwardRequest, v1::BackwardResponse>(
       "Backward", [this](const Context& call, auto request, const auto& answer) {
-        const auto model = backend_.models.require(request.model());
+        const auto model = model_of(call, backend_.models, request.model());
         ChangeId id = decode_call_id(request.call_id());
         // Pinned from now on, so that its lease does not run out while the call waits. A call that was made before may
         // come again after its tape went: then only its answer is wanted.
@@ -155,26 +155,25 @@ void AutogradService::bind_tapes() {
             answer);
       });
   unary<v1::GradRequest, v1::GradResponse>("Grad", [this](const Context& call, auto request, const auto& answer) {
-    const auto model = backend_.models.require(request.model());
+    const auto model = model_of(call, backend_.models, request.model());
     std::shared_ptr<Tape> tape = model->tapes().pin(request.tape_id());
     GradArgs args = decode(std::move(request), backend_);
     args.tape = std::move(tape);
     model->submit(
         call->cancel(), [args = std::move(args)](ModelState& m) { return encode(m.grad(args), m.tapes()); }, answer);
   });
-  unary<v1::ListTapesRequest, v1::ListTapesResponse>("ListTapes",
-                                                     [this](const Context&, const auto& request, const auto& answer) {
-                                                       const auto model = backend_.models.require(request.model());
-                                                       const TapeStore& tapes = model->tapes();
-                                                       const AdoptedCount memory = answer_memory(tapes.listed_bytes());
-                                                       v1::ListTapesResponse out;
-                                                       for (const TapeInfo& info : tapes.list())
-                                                         *out.add_tapes() = encode_tape(info);
-                                                       answer(std::move(out));
-                                                     });
+  unary<v1::ListTapesRequest, v1::ListTapesResponse>(
+      "ListTapes", [this](const Context& call, const auto& request, const auto& answer) {
+        const auto model = model_of(call, backend_.models, request.model());
+        const TapeStore& tapes = model->tapes();
+        const AdoptedCount memory = answer_memory(tapes.listed_bytes());
+        v1::ListTapesResponse out;
+        for (const TapeInfo& info : tapes.list()) *out.add_tapes() = encode_tape(info);
+        answer(std::move(out));
+      });
   unary<v1::ReleaseTapeRequest, v1::ReleaseTapeResponse>(
       "ReleaseTape", [this](const Context& call, const auto& request, const auto& answer) {
-        const auto model = backend_.models.require(request.model());
+        const auto model = model_of(call, backend_.models, request.model());
         model->submit_light(
             call->cancel(),
             [id = request.tape_id()](ModelState& m) {
@@ -189,7 +188,7 @@ void AutogradService::bind_gradients() {
   server_stream<v1::ReadGradientsRequest, v1::ReadGradientsResponse>(
       "ReadGradients", [this](const Context& call, const auto& request, const auto& answer) {
         const int64_t chunk_bytes = codec::decode_chunk_bytes(request.chunk_bytes());
-        backend_.models.require(request.model())
+        model_of(call, backend_.models, request.model())
             ->submit_light(
                 call->cancel(),
                 [globs = strings(request.parameters()), chunk_bytes](ModelState& m) {
@@ -199,7 +198,7 @@ void AutogradService::bind_gradients() {
       });
   unary<v1::ZeroGradRequest, v1::ZeroGradResponse>(
       "ZeroGrad", [this](const Context& call, const auto& request, const auto& answer) {
-        backend_.models.require(request.model())
+        model_of(call, backend_.models, request.model())
             ->submit_light(
                 call->cancel(),
                 [id = decode_call_id(request.call_id())](ModelState& m) {
@@ -215,7 +214,7 @@ void AutogradService::bind_gradients() {
 void AutogradService::bind_steps() {
   unary<v1::StepRequest, v1::StepResponse>(
       "Step", [this](const Context& call, const auto& request, const auto& answer) {
-        const auto model = backend_.models.require(request.model());
+        const auto model = model_of(call, backend_.models, request.model());
         model->submit(
             call->cancel(),
             [args = decode_step(request), id = decode_call_id(request.call_id())](ModelState& m) {
@@ -229,7 +228,7 @@ void AutogradService::bind_steps() {
       });
   unary<v1::TrainStepRequest, v1::TrainStepResponse>(
       "TrainStep", [this](const Context& call, auto request, const auto& answer) {
-        const auto model = backend_.models.require(request.model());
+        const auto model = model_of(call, backend_.models, request.model());
         submit_train_step(model, call->cancel(), std::move(request), backend_, answer);
       });
   bidi<v1::TrainRequest, v1::TrainResponse>("Train",

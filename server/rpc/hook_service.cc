@@ -151,7 +151,7 @@ HookService::HookService(const Environment& environment, const Backend& backend)
     : RawService(environment, "tapewire.v1.HookService"), backend_(backend) {
   unary<v1::RegisterHookRequest, v1::RegisterHookResponse>(
       "RegisterHook", [this](const Context& call, const auto& request, const auto& answer) {
-        const auto model = backend_.models.require(request.model());
+        const auto model = model_of(call, backend_.models, request.model());
         model->submit_light(
             call->cancel(),
             [id = decode_call_id(request.call_id()),
@@ -165,15 +165,15 @@ HookService::HookService(const Environment& environment, const Backend& backend)
             answer);
       });
   unary<v1::ListHooksRequest, v1::ListHooksResponse>(
-      "ListHooks", [this](const Context&, const auto& request, const auto& answer) {
+      "ListHooks", [this](const Context& call, const auto& request, const auto& answer) {
         v1::ListHooksResponse out;
-        for (const HookInfo& info : backend_.models.require(request.model())->hooks().list())
+        for (const HookInfo& info : model_of(call, backend_.models, request.model())->hooks().list())
           *out.add_hooks() = encode_hook(info);
         answer(std::move(out));
       });
   unary<v1::RemoveHookRequest, v1::RemoveHookResponse>(
       "RemoveHook", [this](const Context& call, const auto& request, const auto& answer) {
-        const auto model = backend_.models.require(request.model());
+        const auto model = model_of(call, backend_.models, request.model());
         model->submit_light(
             call->cancel(),
             [id = request.hook_id()](ModelState& m) {
@@ -183,9 +183,9 @@ HookService::HookService(const Environment& environment, const Backend& backend)
             answer);
       });
   event_stream<v1::WatchHooksRequest, v1::WatchHooksResponse>(
-      "WatchHooks",
-      [this, most = environment.limits.max_message_bytes](const Context&, const auto& request, const auto& stream) {
-        const std::shared_ptr<ModelHooks> hooks = backend_.models.require(request.model())->hooks_handle();
+      "WatchHooks", [this, most = environment.limits.max_message_bytes](const Context& call, const auto& request,
+                                                                        const auto& stream) {
+        const std::shared_ptr<ModelHooks> hooks = model_of(call, backend_.models, request.model())->hooks_handle();
         const auto watch = std::make_shared<Watch>(hooks, hooks->watch(decode_watch(request, most)));
         watch->watcher().attach({.send = [stream](const Watcher::Next& next) { stream.write(encode_event(next)); },
                                  .finish = [stream](const absl::Status& status) { stream.finish(status); }});

@@ -16,15 +16,20 @@ google::protobuf::Timestamp encode_time(std::chrono::system_clock::time_point ti
 }
 
 std::chrono::milliseconds decode_duration(const google::protobuf::Duration& duration, std::string_view where) {
-  constexpr int64_t kMostSeconds = int64_t{100} * 366 * 24 * 3600;
+  constexpr int64_t kMostSeconds = int64_t{100} * 366 * 24 * 3600;  // a hundred years, however they are counted
   const bool sane = duration.seconds() >= 0 && duration.seconds() <= kMostSeconds && duration.nanos() >= 0 &&
-                    duration.nanos() < 1'000'000'000;
-  const std::chrono::milliseconds out(sane ? duration.seconds() * 1000 + duration.nanos() / 1'000'000 : 0);
-  if (out.count() <= 0) {
+                    duration.nanos() < 1'000'000'000 && (duration.seconds() > 0 || duration.nanos() > 0);
+  if (!sane) {
     fail(where, ": must be a positive duration of at most 100 years, got ", duration.seconds(), " s ", duration.nanos(),
          " ns");
   }
-  return out;
+  // Up to whole milliseconds.
+  return std::chrono::milliseconds(duration.seconds() * 1000 + (duration.nanos() + 999'999) / 1'000'000);
+}
+
+std::shared_ptr<LiveModel> model_of(const Context& call, const ModelRegistry& models, const std::string& name) {
+  call->note("model", name);
+  return models.require(name);
 }
 
 v1::Model encode_model(const LiveModel& model, bool with_spec) {

@@ -10,6 +10,8 @@
 #include "google/protobuf/timestamp.pb.h"
 #include "server/codec/chunks.h"
 #include "server/model/live_model.h"
+#include "server/model/model_registry.h"
+#include "server/rpc/call_context.h"
 #include "server/rpc/raw_service.h"
 #include "tapewire/v1/autograd_service.pb.h"
 #include "tapewire/v1/call.pb.h"
@@ -22,6 +24,9 @@ namespace tapewire::rpc {
 google::protobuf::Timestamp encode_time(std::chrono::system_clock::time_point time);
 /// A positive duration of at most a hundred years; throws INVALID_ARGUMENT with `where`.
 std::chrono::milliseconds decode_duration(const google::protobuf::Duration& duration, std::string_view where);
+
+/// The model of a call, which the call's log line names. Throws NOT_FOUND.
+std::shared_ptr<LiveModel> model_of(const Context& call, const ModelRegistry& models, const std::string& name);
 
 v1::Model encode_model(const LiveModel& model, bool with_spec);
 v1::StepInfo encode_step(const StepResult& result);

@@ -61,14 +61,14 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
                                  answer(std::move(out));
                                });
       });
-  unary<v1::GetModelRequest, v1::GetModelResponse>("GetModel",
-                                                   [this](const Context&, const auto& request, const auto& answer) {
-                                                     const auto model = backend_.models.require(request.name());
-                                                     const AdoptedCount memory = answer_memory(2 * model->spec_bytes());
-                                                     v1::GetModelResponse out;
-                                                     *out.mutable_model() = encode_model(*model, true);
-                                                     answer(std::move(out));
-                                                   });
+  unary<v1::GetModelRequest, v1::GetModelResponse>(
+      "GetModel", [this](const Context& call, const auto& request, const auto& answer) {
+        const auto model = model_of(call, backend_.models, request.name());
+        const AdoptedCount memory = answer_memory(2 * model->spec_bytes());
+        v1::GetModelResponse out;
+        *out.mutable_model() = encode_model(*model, true);
+        answer(std::move(out));
+      });
   unary<v1::ListModelsRequest, v1::ListModelsResponse>(
       "ListModels", [this](const Context&, const auto& request, const auto& answer) {
         if (request.page_size() < 0) fail("page_size: must not be negative, got ", request.page_size());
@@ -97,12 +97,12 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
         });
       });
   unary<v1::DescribeModelRequest, v1::DescribeModelResponse>(
-      "DescribeModel", [this](const Context&, const auto& request, const auto& answer) {
-        answer(encode(backend_.models.require(request.name())->description()));
+      "DescribeModel", [this](const Context& call, const auto& request, const auto& answer) {
+        answer(encode(model_of(call, backend_.models, request.name())->description()));
       });
   unary<v1::SetTrainingRequest, v1::SetTrainingResponse>(
       "SetTraining", [this](const Context& call, const auto& request, const auto& answer) {
-        const auto model = backend_.models.require(request.name());
+        const auto model = model_of(call, backend_.models, request.name());
         model->submit_light(
             call->cancel(),
             [request, id = decode_call_id(request.call_id())](ModelState& m) {
@@ -116,7 +116,7 @@ ModelService::ModelService(const Environment& environment, const Backend& backen
   server_stream<v1::ReadStateRequest, v1::ReadStateResponse>(
       "ReadState", [this](const Context& call, const auto& request, const auto& answer) {
         const int64_t chunk_bytes = codec::decode_chunk_bytes(request.chunk_bytes());
-        backend_.models.require(request.name())
+        model_of(call, backend_.models, request.name())
             ->submit_light(
                 call->cancel(),
                 [keys = strings(request.keys()), chunk_bytes](ModelState& m) {

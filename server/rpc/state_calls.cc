@@ -24,7 +24,7 @@ class WriteStateHandler final : public ClientStreamHandler<v1::WriteStateRequest
 
   void message(v1::WriteStateRequest request, Answer<void> answer) override {
     if (!model_) {
-      model_.set(backend_.models.require(request.name()));
+      model_.set(model_of(call_, backend_.models, request.name()));
       id_ = decode_call_id(request.call_id());
       args_.allow_partial = request.allow_partial();
       args_.max_answer_bytes = backend_.max_answer_bytes;

@@ -15,8 +15,8 @@
 #include "google/protobuf/io/zero_copy_stream.h"
 #include "grpcpp/support/proto_buffer_reader.h"
 #include "grpcpp/support/slice.h"
-#include "server/model/rejection.h"
 #include "server/observe/memory_guard.h"
+#include "server/observe/rejection.h"
 #include "server/rpc/wire_check.h"
 
 namespace tapewire::rpc {
@@ -203,7 +203,7 @@ absl::Status parse_message(grpc::ByteBuffer& bytes, google::protobuf::Message& m
   if (size > limits.max_message_bytes) {
     return limit_status("max_message_bytes",
                         str_cat("a message of ", size, " bytes came; --max_message_bytes=", limits.max_message_bytes,
-                                " is the most. Larger tensors go in chunks"));
+                                " is the most. Send smaller batches; WriteState takes tensors in chunks"));
   }
   if (size == 0) {
     message.Clear();

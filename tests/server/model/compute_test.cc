@@ -10,8 +10,8 @@
 #include "core/base/error.h"
 #include "core/base/parallel_for.h"
 #include "gmock/gmock.h"
-#include "server/model/rejection.h"
 #include "server/model/strand.h"
+#include "server/observe/rejection.h"
 #include "tests/wait.h"
 
 namespace tapewire {
@@ -212,7 +212,7 @@ TEST(ComputePool, AJobWithoutADeadlineEndsAtTheLimitAndSaysWhich) {
          [&](absl::Status s) { own.set_value(std::move(s)); });
   const absl::Status ended = limited.get_future().get();
   EXPECT_EQ(ended.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(ended.message(), "the call has no deadline, and ran longer than --max_call_seconds allows");
+  EXPECT_EQ(ended.message(), "the call has no deadline, and ran longer than --max_call_seconds=0.02 allows");
   EXPECT_EQ(rejection_reason(ended), "max_call_seconds");
   EXPECT_EQ(own.get_future().get(), absl::DeadlineExceededError("the call's deadline passed while it ran"));
 }

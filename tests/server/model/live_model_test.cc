@@ -280,6 +280,36 @@ TEST_F(LiveModelTest, WrongInputsAreNamed) {
   EXPECT_THAT(error_of({.inputs = {{"x", ramp({4, 10})}}, .capture = {"fc3"}}),
               HasSubstr("capture: no module 'fc3'; did you mean"));
   EXPECT_THAT(error_of({}), HasSubstr("'x'"));
+  EXPECT_THAT(error_of({.inputs = {{"", ramp({4, 10})}, {"", ramp({4, 10})}}}),
+              HasSubstr("inputs[1]: has no name, and the model takes 1 input"));
+  EXPECT_THAT(error_of({.inputs = {{"", ramp({4, 10})}, {"x", ramp({4, 10})}}}),
+              HasSubstr("inputs[1]: input 'x' is given twice"));
+}
+
+TEST_F(LiveModelTest, UnnamedInputsAreThoseOfTheirPositions) {
+  const auto model = create(R"pb(
+    modules {
+      type: "Graph"
+      forward {
+        inputs { name: "a" }
+        inputs { name: "b" }
+        calls {
+          op: "sub"
+          args { ref: "a" }
+          args { ref: "b" }
+          results: "y"
+        }
+        outputs: "y"
+      }
+    })pb");
+  const auto difference = [&](std::vector<NamedTensor> inputs) {
+    return in_turn(model, [&](ModelState& m) { return m.forward({.inputs = inputs}); }).value().outputs[0].tensor;
+  };
+  const Tensor one = Tensor::full({1}, 1.0);
+  const Tensor three = Tensor::full({1}, 3.0);
+  EXPECT_EQ(difference({{"", three}, {"", one}}).item<float>(), 2);
+  EXPECT_EQ(difference({{"", three}, {"b", one}}).item<float>(), 2);
+  EXPECT_EQ(difference({{"b", three}, {"a", one}}).item<float>(), -2);
 }
 
 TEST_F(LiveModelTest, DeletingAModelEndsItsCallsAndFreesItsMemory) {
