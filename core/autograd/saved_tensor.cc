@@ -26,6 +26,7 @@ SavedTensor::SavedTensor(const Tensor& x, bool is_output) : is_output_(is_output
   storage_ = x.storage_ref();
   geometry_ = x.geometry();
   dtype_ = x.dtype();
+  is_number_ = x.is_wrapped_number();
 }
 
 Tensor SavedTensor::unpack(const Ref<Node>& owner) const {

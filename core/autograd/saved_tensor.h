@@ -15,6 +15,9 @@ class SavedTensor {
   /// The tensor as it was, with its history; `owner` is the saving node. Undefined when none was saved. Throws
   /// FAILED_PRECONDITION when it was changed in place since, or released.
   Tensor unpack(const Ref<Node>& owner) const;
+  /// Whether it was a Python number. What unpack() gives is a tensor all the same: among numbers alone it would count
+  /// as a float32.
+  bool is_number() const { return is_number_; }
   void release();
   const Storage* storage() const { return leaf_.defined() ? &leaf_.storage() : storage_.get(); }
 
@@ -30,6 +33,7 @@ class SavedTensor {
   uint32_t output_nr_ = 0;
   uint32_t version_ = 0;
   bool is_output_ = false;
+  bool is_number_ = false;
   bool released_ = false;
 };
 

@@ -31,23 +31,27 @@ bool smooth_backward(SlopeOp op, const Tensor& grad, const Tensor& saved, double
   const V vb = kConst(b);
   switch (op) {
     case SlopeOp::kSilu:
-      return run([=](V x) {
+      return run([=](V from) {
+        const V x = simd::in_reach(from);
         const V s = logistic(x);
         return s * (kConst(1) + x * (kConst(1) - s));
       });
     case SlopeOp::kMish:
-      return run([=](V x) {
+      return run([=](V from) {
+        const V x = simd::in_reach(from);
         const V t = simd::tanh(simd::softplus(x));
         return t + x * logistic(x) * (kConst(1) - t * t);
       });
     case SlopeOp::kGelu:
-      return run([=](V x) {
+      return run([=](V from) {
+        const V x = simd::in_reach(from);
         const V below = kConst(0.5) * (kConst(1) + simd::erf(x * kConst(std::numbers::sqrt2 / 2)));
         const V density = simd::exp(x * x * kConst(-0.5)) * kConst(std::numbers::inv_sqrtpi / std::numbers::sqrt2);
         return below + x * density;
       });
     case SlopeOp::kGeluTanh:
-      return run([=](V x) {
+      return run([=](V from) {
+        const V x = simd::in_reach(from);
         const V scale = kConst(std::numbers::sqrt2 * std::numbers::inv_sqrtpi);
         const V t = simd::tanh(scale * (x + kConst(0.044715) * x * x * x));
         const V inner_slope = scale * (kConst(1) + kConst(3 * 0.044715) * x * x);
@@ -56,9 +60,9 @@ bool smooth_backward(SlopeOp op, const Tensor& grad, const Tensor& saved, double
     case SlopeOp::kLogsigmoid:
       return run([](V x) { return logistic(-x); });
     case SlopeOp::kElu:
-      return run([=](V x) { return x > kConst(0) ? vb : va * simd::exp(x); });
+      return run([=](V x) { return x <= kConst(0) ? va * simd::exp(x) : vb; });
     case SlopeOp::kCelu:
-      return run([=](V x) { return x > kConst(0) ? kConst(1) : simd::exp(x / va); });
+      return run([=](V x) { return x <= kConst(0) ? simd::exp(x / va) : kConst(1); });
     case SlopeOp::kSoftplus:
       return run([=](V x) { return x * va > vb ? kConst(1) : logistic(x * va); });
     default:
@@ -84,7 +88,7 @@ void simple_backward(SlopeOp op, const Tensor& grad, const Tensor& saved, double
     case SlopeOp::kHardswish:
       return run([](T g, T x) {
         const T inside = g * (x / T{3} + T{0.5});
-        return x < T{-3} ? T{0} : x <= T{3} ? inside : g;
+        return x <= T{-3} ? T{0} : x < T{3} ? inside : g;
       });
     case SlopeOp::kLeakyRelu:
       return run([ta](T g, T x) { return x > T{0} ? g : g * ta; });

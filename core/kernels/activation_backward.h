@@ -18,8 +18,8 @@ enum class SlopeOp {
   kLogsigmoid,
   kHardsigmoid,
   kHardswish,
-  kElu,        // x > 0 ? b : a exp(x)
-  kCelu,       // x > 0 ? 1 : exp(x / a)
+  kElu,        // x <= 0 ? a exp(x) : b
+  kCelu,       // x <= 0 ? exp(x / a) : 1
   kSoftplus,   // a x > b ? 1 : sigmoid(a x)
   kLeakyRelu,  // x > 0 ? 1 : a
   kHardtanh,   // a < x < b ? 1 : 0

@@ -48,6 +48,9 @@ std::string_view name_of(BinaryOp op);
 /// logic.
 void binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out);
 
+/// out[i] = x[i] ** exponent; the small whole powers and the square root are exact. float32 and float64.
+void power(const Tensor& x, double exponent, const Tensor& out);
+
 /// a + alpha * b, broadcast; one rounding a step, as PyTorch's add(alpha=).
 void add_scaled(const Tensor& a, const Tensor& b, const Scalar& alpha, const Tensor& out);
 

@@ -65,18 +65,6 @@ void floating_binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor
     case BinaryOp::kFmod:
       return heavy([](T x, T y) { return std::fmod(x, y); });
     case BinaryOp::kPow:
-      if (b.numel() == 1 && !a.is_same(b)) {
-        // The powers that models use, exactly and at the price of a product.
-        const double power = static_cast<double>(b.data<T>()[0]);
-        const auto scalar = [&](auto f) { map<T, T>(kLightGrain, out, f, a); };
-        if (power == 2) return scalar([](T x) { return x * x; });
-        if (power == 3) return scalar([](T x) { return x * x * x; });
-        if (power == 1) return scalar([](T x) { return x; });
-        if (power == 0.5) return scalar([](T x) { return std::sqrt(x); });
-        if (power == -0.5) return scalar([](T x) { return T{1} / std::sqrt(x); });
-        if (power == -1) return scalar([](T x) { return T{1} / x; });
-        if (power == -2) return scalar([](T x) { return T{1} / (x * x); });
-      }
       return vectors([](V x, V y) { return simd::pow(x, y); });
     case BinaryOp::kAtan2:
       return vectors([](V y, V x) { return simd::atan2(y, x); });
@@ -95,5 +83,19 @@ void floating_binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor
 
 template void floating_binary<float>(BinaryOp, const Tensor&, const Tensor&, const Tensor&);
 template void floating_binary<double>(BinaryOp, const Tensor&, const Tensor&, const Tensor&);
+
+void power(const Tensor& x, double exponent, const Tensor& out) {
+  dispatch_floating("pow", out.dtype(), [&]<class T>(TypeTag<T>) {
+    const auto run = [&](auto f) { map<T, T>(kLightGrain, out, f, x); };
+    if (exponent == 2) return run([](T v) { return v * v; });
+    if (exponent == 3) return run([](T v) { return v * v * v; });
+    if (exponent == 1) return run([](T v) { return v; });
+    if (exponent == 0.5) return run([](T v) { return std::sqrt(v); });
+    if (exponent == -0.5) return run([](T v) { return T{1} / std::sqrt(v); });
+    if (exponent == -1) return run([](T v) { return T{1} / v; });
+    if (exponent == -2) return run([](T v) { return T{1} / (v * v); });
+    binary(BinaryOp::kPow, x, Tensor::scalar(exponent, x.dtype()), out);
+  });
+}
 
 }  // namespace tapewire::kernels

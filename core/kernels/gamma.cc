@@ -42,16 +42,18 @@ double zeta_of_positive(double s, double q) {
   return sum;
 }
 
-// The same for a whole s > 1 and any q; below zero the terms up to zero are the positive ones of 1 - q, backwards.
+// The same for a whole s > 1 and any q; below zero the terms in front of the nearest pole's are positive ones,
+// backwards.
 double zeta(double s, double q) {
   if (std::isnan(q)) return q;
   if (q > 0) return std::isinf(q) ? 0 : zeta_of_positive(s, q);
   if (std::isinf(q)) return NAN;
-  const double below = std::ceil(-q);
-  const double fraction = q + below;  // of (0, 1), or 0 at a pole
-  if (fraction == 0) return INFINITY;
-  const double mirrored = zeta_of_positive(s, 1 - fraction) - zeta_of_positive(s, 1 - q);
-  return zeta_of_positive(s, fraction) + (std::fmod(s, 2) == 0 ? mirrored : -mirrored);
+  // The nearest pole, and how far it is, which is exact and may be little: its term is nearly all then.
+  const double pole = std::round(-q);
+  const double apart = q + pole;
+  if (apart == 0) return INFINITY;
+  const double mirrored = zeta_of_positive(s, 1 - apart) - zeta_of_positive(s, 1 - q);
+  return std::pow(apart, -s) + zeta_of_positive(s, 1 + apart) + (std::fmod(s, 2) == 0 ? mirrored : -mirrored);
 }
 
 double polygamma_one(int64_t n, double x) {
@@ -79,9 +81,8 @@ double digamma(double x) {
   double result = 0;
   if (x < 0) {
     if (x == std::trunc(x)) return NAN;
-    double whole = 0;
-    const double fraction = std::modf(x, &whole);
-    result = -std::numbers::pi / std::tan(std::numbers::pi * fraction);
+    // The tangent's period is 1: by how far the nearest pole is, which is exact.
+    result = -std::numbers::pi / std::tan(std::numbers::pi * (x - std::round(x)));
     x = 1 - x;
   }
   while (x < 10) {

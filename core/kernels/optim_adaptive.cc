@@ -55,7 +55,8 @@ void rmsprop_step(const Tensor& param, const Tensor& grad, const Tensor& square_
     const auto centered_scale = [=](T d, T& square, T& mean) {
       square = alpha * square + weight * (d * d);
       mean += weight * (d - mean);
-      return std::sqrt(square - mean * mean) + eps;
+      const T variance = square - mean * mean;
+      return std::sqrt(variance < T{0} ? T{0} : variance) + eps;  // rounding may bring it below
     };
     const auto keep_moving = [=](T& p, T direction, T& buffer) {
       buffer = momentum * buffer + direction;

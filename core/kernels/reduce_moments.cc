@@ -18,6 +18,10 @@ struct Moments {
 // Chan, Golub and LeVeque's update.
 void combine(Moments& into, const Moments& next) {
   if (next.count == 0) return;
+  if (into.count == 0) {
+    into = next;  // the formula would meet 0 * inf where squares overflow
+    return;
+  }
   const double total = into.count + next.count;
   const double delta = next.mean - into.mean;
   into.mean += delta * (next.count / total);

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 // For the .cc files of this room: 256-bit vectors of float and double as the compilers have them (operators work lane
 // by lane, comparisons give integer lanes of ones or zeros that ?: takes) and the elementary functions over them. These
@@ -222,7 +224,22 @@ V sigmoid(V x) {
 template <class V>
 V softplus(V x) {
   const V tail = log1p(exp(-abs(x)));
-  return (x > like(x, 0) ? x : like(x, 0)) + tail + (x - x);  // the last term keeps NaN (and is 0 otherwise)
+  return (x < like(x, 0) ? like(x, 0) : x) + tail;
+}
+/// x, but the least number in place of -infinity: a product with what goes to 0 faster is then 0, as it is in the
+/// limit.
+template <class V>
+V from_finite(V x) {
+  using T = std::remove_cvref_t<decltype(x[0])>;
+  const V least = like(x, static_cast<double>(std::numeric_limits<T>::lowest()));
+  return x < least ? least : x;
+}
+/// x between -1000 and 1000, where the slopes of activations change no more; likewise for both infinities.
+template <class V>
+V in_reach(V x) {
+  const V high = like(x, 1000);
+  const V raised = x < -high ? -high : x;
+  return raised > high ? high : raised;
 }
 
 /// out[i] = f(x[i]) for f over vectors; the tail is a vector of its own, so an element's value does not depend on where

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <iterator>
+#include <limits>
 
 #include "core/kernels/copy.h"
 #include "core/kernels/unary_impl.h"
@@ -62,7 +63,10 @@ bool arithmetic(UnaryOp op, const Tensor& x, const Tensor& out) {
       case UnaryOp::kReciprocal:
         return run([](T a) { return T{1} / a; });
       case UnaryOp::kSoftsign:
-        return run([](T a) { return a / (T{1} + std::fabs(a)); });
+        return run([](T a) {
+          const T size = std::fabs(a);
+          return size > std::numeric_limits<T>::max() ? std::copysign(T{1}, a) : a / (T{1} + size);
+        });
       case UnaryOp::kHardsigmoid:
         return run([](T a) {
           const T shifted = a + T{3};
@@ -71,7 +75,9 @@ bool arithmetic(UnaryOp op, const Tensor& x, const Tensor& out) {
       case UnaryOp::kHardswish:
         return run([](T a) {
           const T shifted = a + T{3};
-          return a * (shifted < T{0} ? T{0} : shifted > T{6} ? T{6} : shifted) / T{6};
+          // 0 at -infinity too.
+          const T least = std::numeric_limits<T>::lowest();
+          return (a < least ? least : a) * (shifted < T{0} ? T{0} : shifted > T{6} ? T{6} : shifted) / T{6};
         });
       default:
         return false;

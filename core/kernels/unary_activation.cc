@@ -20,19 +20,21 @@ bool activation_unary(UnaryOp op, const Tensor& x, const Tensor& out) {
         return v > kConst(0) ? v * kConst(kScale) : kConst(kAlpha * kScale) * simd::expm1(v);
       });
     case UnaryOp::kSilu:
-      return run([=](V v) { return v / (kConst(1) + simd::exp(-v)); });
+      return run([=](V v) { return simd::from_finite(v) / (kConst(1) + simd::exp(-v)); });
     case UnaryOp::kMish:
-      return run([=](V v) { return v * simd::tanh(simd::softplus(v)); });
+      return run([=](V v) { return simd::from_finite(v) * simd::tanh(simd::softplus(v)); });
     case UnaryOp::kLogsigmoid:
       return run([=](V v) { return simd::min(v, kConst(0)) - simd::log1p(simd::exp(-simd::abs(v))); });
     case UnaryOp::kTanhshrink:
       return run([](V v) { return v - simd::tanh(v); });
     case UnaryOp::kGelu:
-      return run([=](V v) { return v * kConst(0.5) * (kConst(1) + simd::erf(v * kConst(std::numbers::sqrt2 / 2))); });
+      return run([=](V v) {
+        return simd::from_finite(v) * kConst(0.5) * (kConst(1) + simd::erf(v * kConst(std::numbers::sqrt2 / 2)));
+      });
     case UnaryOp::kGeluTanh:
       return run([=](V v) {
         const V inner = kConst(std::numbers::sqrt2 * std::numbers::inv_sqrtpi) * (v + kConst(0.044715) * v * v * v);
-        return kConst(0.5) * v * (kConst(1) + simd::tanh(inner));
+        return kConst(0.5) * simd::from_finite(v) * (kConst(1) + simd::tanh(inner));
       });
     default:
       return false;

@@ -1,7 +1,6 @@
 #include "core/ops/arithmetic.h"
 
 #include "core/base/error.h"
-#include "core/kernels/copy.h"
 #include "core/ops/elementwise_support.h"
 #include "core/ops/pointwise.h"
 #include "core/ops/registry.h"
@@ -53,6 +52,20 @@ Scalar negated(const Scalar& x) {
 
 struct Sub {
   using Attrs = AddAttrs;
+  static void check(const Attrs&, Inputs in) {
+    const bool left = in[0].dtype() == DType::kBool;
+    const bool right = in[1].dtype() == DType::kBool;
+    if (left && right) {
+      fail(
+          "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+          "operator instead.");
+    }
+    if (left || right) {
+      fail(
+          "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a "
+          "mask, use the `~` or `logical_not()` operator instead.");
+    }
+  }
   static constexpr auto name = "sub";
   static constexpr auto doc = "input - alpha * other";
   static constexpr auto order = kInputAndOther;
@@ -61,11 +74,6 @@ struct Sub {
   static constexpr bool inplace = true;
   static TensorSpecs infer(const Attrs& a, Specs in) {
     check_alpha(name, a.alpha, in[0].dtype);
-    if (in[0].dtype == DType::kBool) {
-      fail(
-          "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-          "operator instead.");
-    }
     return broadcast_specs(name, in);
   }
   static void eval(const Attrs& a, Inputs in, Outputs out) {
@@ -104,24 +112,12 @@ struct Mul : Binary<BinaryOp::kMul> {
 using Rounding = std::optional<RoundingMode>;
 
 TensorSpecs div_specs(const Rounding& mode, Specs in) {
-  TensorSpecs specs = broadcast_specs("div", in);
-  if (mode) {
-    check_not_bool("div", in[0].dtype);
-  } else if (!is_floating(in[0].dtype)) {
-    specs[0].dtype = DType::kFloat32;
-  }
-  return specs;
-}
-
-Tensor as_float(const Tensor& x) {
-  if (is_floating(x.dtype())) return x;
-  const Tensor out = Tensor::empty(x.sizes(), DType::kFloat32);
-  kernels::copy(x, out);
-  return out;
+  if (mode) check_not_bool("div", in[0].dtype);
+  return broadcast_specs("div", in);
 }
 
 void divide(const Rounding& mode, Inputs in, Outputs out) {
-  if (!mode) return kernels::binary(BinaryOp::kDiv, as_float(in[0]), as_float(in[1]), out[0]);
+  if (!mode) return kernels::binary(BinaryOp::kDiv, in[0], in[1], out[0]);
   kernels::binary(*mode == RoundingMode::kTrunc ? BinaryOp::kDivTrunc : BinaryOp::kDivFloor, in[0], in[1], out[0]);
 }
 
@@ -135,7 +131,6 @@ Tensors div_gradients(const Rounding& mode, const Vjp& v) {
 
 struct DivInputs {
   static constexpr auto inputs = kNumberOperands;
-  static constexpr auto promotion = Promotion::kCommon;
   static constexpr bool inplace = true;
   static constexpr std::array saves{save_input(0).to_grad(1), save_input(1)};
 };
@@ -144,6 +139,7 @@ struct Div : DivInputs {
   static constexpr auto name = "div";
   static constexpr auto doc = "input / other, floats for integers; or rounded by rounding_mode";
   static constexpr auto order = kInputAndOther;
+  static Promotion promotion_of(const Attrs& a) { return a.rounding_mode ? Promotion::kCommon : Promotion::kFloat; }
   static TensorSpecs infer(const Attrs& a, Specs in) { return div_specs(a.rounding_mode, in); }
   static void eval(const Attrs& a, Inputs in, Outputs out) { divide(a.rounding_mode, in, out); }
   static Tensors vjp(const Attrs& a, const Vjp& v) { return div_gradients(a.rounding_mode, v); }
@@ -152,6 +148,7 @@ struct TrueDivide : DivInputs {
   using Attrs = NoAttrs;
   static constexpr auto name = "true_divide";
   static constexpr auto doc = "input / other, floats for integers";
+  static constexpr auto promotion = Promotion::kFloat;
   static TensorSpecs infer(const Attrs&, Specs in) { return div_specs({}, in); }
   static void eval(const Attrs&, Inputs in, Outputs out) { divide({}, in, out); }
   static Tensors vjp(const Attrs&, const Vjp& v) { return div_gradients({}, v); }
@@ -160,6 +157,7 @@ struct FloorDivide : DivInputs {
   using Attrs = NoAttrs;
   static constexpr auto name = "floor_divide";
   static constexpr auto doc = "input / other rounded down";
+  static constexpr auto promotion = Promotion::kCommon;
   static TensorSpecs infer(const Attrs&, Specs in) { return div_specs(RoundingMode::kFloor, in); }
   static void eval(const Attrs&, Inputs in, Outputs out) { divide(RoundingMode::kFloor, in, out); }
   static Tensors vjp(const Attrs&, const Vjp& v) { return div_gradients(RoundingMode::kFloor, v); }
@@ -214,11 +212,22 @@ struct Pow : Binary<BinaryOp::kPow> {
     check_not_bool(name, in[0].dtype);
     return broadcast_specs(name, in);
   }
-  static void eval(const Attrs&, Inputs in, Outputs out) {
-    if (is_integral(in[1].dtype()) && in[1].dim() == 0 && in[1].item<double>() < 0) {
+  static void check(const Attrs&, Inputs in) {
+    if (is_integral(in[0].dtype()) && is_integral(in[1].dtype()) && in[1].dim() == 0 && in[1].item<double>() < 0) {
       fail("pow: Integers to negative integer powers are not allowed.");
     }
-    kernels::binary(BinaryOp::kPow, in[0], in[1], out[0]);
+  }
+  static Scalar convert(size_t, const Scalar& number, DType common) {
+    if (!is_floating(common)) check_converts(name, number, common);
+    return number;
+  }
+  // PyTorch's numbers are exact powers and roots; a tensor's exponents are C's pow, whatever their count.
+  static void eval(const Attrs&, Inputs in, Outputs out) {
+    if (in[1].is_wrapped_number() && is_floating(out[0].dtype())) {
+      kernels::power(in[0], in[1].item<double>(), out[0]);
+    } else {
+      kernels::binary(BinaryOp::kPow, in[0], in[1], out[0]);
+    }
   }
   static Tensors vjp(const Attrs&, const Vjp& v) {
     const Tensor g = v.grad();

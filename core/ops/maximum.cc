@@ -1,6 +1,9 @@
 #include "core/ops/maximum.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <string_view>
 
 #include "core/kernels/ternary.h"
 #include "core/ops/arithmetic.h"
@@ -16,38 +19,41 @@ using kernels::BinaryOp;
 
 Tensor zero_like(const Tensor& g) { return Tensor::scalar(0.0, g.dtype()); }
 
-// Equal operands get half each; where one is NaN both get all, as in PyTorch.
+// Equal operands get half each; where one is NaN both get all, as in PyTorch. i and j: the two inputs.
+Tensors extreme_shares(const Vjp& v, size_t i, size_t j, const Tensor& first_loses, const Tensor& second_loses) {
+  const Tensor g = v.grad();
+  const Tensor zero = zero_like(g);
+  const Tensor shared = where(eq(v.input(i), v.input(j)), mul(g, 0.5), g);
+  return {v.needs(i) ? where(first_loses, zero, shared) : Tensor(),
+          v.needs(j) ? where(second_loses, zero, shared) : Tensor()};
+}
+Tensors greater_shares(const Vjp& v, size_t i, size_t j) {
+  return extreme_shares(v, i, j, lt(v.input(i), v.input(j)), gt(v.input(i), v.input(j)));
+}
+Tensors lesser_shares(const Vjp& v, size_t i, size_t j) {
+  return extreme_shares(v, i, j, gt(v.input(i), v.input(j)), lt(v.input(i), v.input(j)));
+}
+
 template <BinaryOp kOp>
 struct Extreme : Binary<kOp> {
   static constexpr auto inputs = kTensorOperands;
   static constexpr bool inplace = false;
   static constexpr std::array saves{save_input(0), save_input(1)};
-  static Tensors shares(const Vjp& v, const Tensor& first_loses, const Tensor& second_loses) {
-    const Tensor g = v.grad();
-    const Tensor zero = zero_like(g);
-    const Tensor shared = where(eq(v.input(0), v.input(1)), mul(g, 0.5), g);
-    return {v.needs(0) ? where(first_loses, zero, shared) : Tensor(),
-            v.needs(1) ? where(second_loses, zero, shared) : Tensor()};
-  }
 };
 struct Maximum : Extreme<BinaryOp::kMaximum> {
   static constexpr auto name = "maximum";
   static constexpr auto doc = "the larger of input and other; NaN if either is";
   static TensorSpecs infer(const Attrs&, Specs in) { return broadcast_specs(name, in); }
-  static Tensors vjp(const Attrs&, const Vjp& v) {
-    return shares(v, lt(v.input(0), v.input(1)), gt(v.input(0), v.input(1)));
-  }
+  static Tensors vjp(const Attrs&, const Vjp& v) { return greater_shares(v, 0, 1); }
 };
 struct Minimum : Extreme<BinaryOp::kMinimum> {
   static constexpr auto name = "minimum";
   static constexpr auto doc = "the smaller of input and other; NaN if either is";
   static TensorSpecs infer(const Attrs&, Specs in) { return broadcast_specs(name, in); }
-  static Tensors vjp(const Attrs&, const Vjp& v) {
-    return shares(v, gt(v.input(0), v.input(1)), lt(v.input(0), v.input(1)));
-  }
+  static Tensors vjp(const Attrs&, const Vjp& v) { return lesser_shares(v, 0, 1); }
 };
 
-// One operand is picked, the first of equal ones; it gets the gradient.
+// Equal operands get half each; where one is NaN the other gets all, and the first where both are.
 template <BinaryOp kOp>
 struct NumberExtreme : Binary<kOp> {
   static constexpr auto inputs = kTensorOperands;
@@ -56,21 +62,23 @@ struct NumberExtreme : Binary<kOp> {
   static Tensors picked(const Vjp& v, const Tensor& first_wins) {
     const Tensor g = v.grad();
     const Tensor zero = zero_like(g);
+    const Tensor shared = where(eq(v.input(0), v.input(1)), mul(g, 0.5), zero);
     const Tensor first = logical_or(first_wins, isnan(v.input(1)));
-    return {v.needs(0) ? where(first, g, zero) : Tensor(), v.needs(1) ? where(first, zero, g) : Tensor()};
+    const Tensor second = logical_not(logical_or(first, eq(v.input(0), v.input(1))));
+    return {v.needs(0) ? where(first, g, shared) : Tensor(), v.needs(1) ? where(second, g, shared) : Tensor()};
   }
 };
 struct Fmax : NumberExtreme<BinaryOp::kFmax> {
   static constexpr auto name = "fmax";
   static constexpr auto doc = "the larger of input and other; the other one if either is NaN";
   static TensorSpecs infer(const Attrs&, Specs in) { return broadcast_specs(name, in); }
-  static Tensors vjp(const Attrs&, const Vjp& v) { return picked(v, ge(v.input(0), v.input(1))); }
+  static Tensors vjp(const Attrs&, const Vjp& v) { return picked(v, gt(v.input(0), v.input(1))); }
 };
 struct Fmin : NumberExtreme<BinaryOp::kFmin> {
   static constexpr auto name = "fmin";
   static constexpr auto doc = "the smaller of input and other; the other one if either is NaN";
   static TensorSpecs infer(const Attrs&, Specs in) { return broadcast_specs(name, in); }
-  static Tensors vjp(const Attrs&, const Vjp& v) { return picked(v, le(v.input(0), v.input(1))); }
+  static Tensors vjp(const Attrs&, const Vjp& v) { return picked(v, lt(v.input(0), v.input(1))); }
 };
 
 // A bound that is one number, and not NaN.
@@ -78,6 +86,23 @@ std::optional<Scalar> number_of(const Tensor& bound) {
   if (bound.dim() > 0) return std::nullopt;
   const Scalar number = bound.item_scalar();
   return std::isnan(number.to<double>()) ? std::nullopt : std::optional(number);
+}
+
+// A bound in the common dtype: its end where the bound lies beyond it and changes nothing, refused where nothing would
+// be left.
+Scalar bound_in(std::string_view op, bool is_least, const Scalar& bound, DType common) {
+  if (!is_integral(common)) return bound;
+  return dispatch_all(common, [&]<class T>(TypeTag<T>) -> Scalar {
+    using Limits = std::numeric_limits<T>;
+    const auto value = bound.to<int64_t>();
+    const auto most = static_cast<int64_t>(Limits::max());
+    const auto least = static_cast<int64_t>(Limits::min());
+    if (is_least ? value > most : value < least) {
+      fail(op, ": Clamp ", is_least ? "min" : "max", " value ", value, " is outside the representable range of ",
+           name_of(common));
+    }
+    return std::clamp(value, least, most);
+  });
 }
 
 void raise_and_lower(const Tensor& x, const Tensor& low, const Tensor& high, const Tensor& out) {
@@ -105,6 +130,9 @@ struct Clamp {
   static constexpr auto promotion = Promotion::kCommon;
   static constexpr bool inplace = true;
   static constexpr std::array saves{save_input(0), save_input(1), save_input(2)};
+  static Scalar convert(size_t input, const Scalar& bound, DType common) {
+    return bound_in(name, input == 1, bound, common);
+  }
   static TensorSpecs infer(const Attrs&, Specs in) {
     if (!in[1].defined && !in[2].defined) fail("clamp: At least one of 'min' or 'max' must not be None");
     Shape sizes = in[0].shape();
@@ -114,29 +142,41 @@ struct Clamp {
     return {{in[0].dtype, sizes}};
   }
   static void eval(const Attrs&, Inputs in, Outputs out) { raise_and_lower(in[0], in[1], in[2], out[0]); }
-  // An edge itself passes the gradient on to input. With min > max it is all max's.
-  static Tensors vjp(const Attrs&, const Vjp& v) {
-    const Tensor g = v.grad();
-    const Tensor zero = zero_like(g);
+  // Numbers: the slope at a bound is 0.
+  static Tensor between(const Vjp& v) {
     const Tensor x = v.input(0);
     const Tensor low = v.input(1);
     const Tensor high = v.input(2);
+    if (!low.defined()) return lt(x, high);
+    return high.defined() ? logical_and(gt(x, low), lt(x, high)) : gt(x, low);
+  }
+  // Tensors: input shares with the bound that it meets; between two equal ones it is all input's. With min > max it is
+  // all max's. What is compared with NaN is not beyond it.
+  static Tensors shares(const Vjp& v) {
+    const Tensor g = v.grad();
+    const Tensor zero = zero_like(g);
+    const Tensor half = mul(g, 0.5);
+    const Tensor x = v.input(0);
+    const Tensor low = v.input(1);
+    const Tensor high = v.input(2);
+    const Tensor on_low = logical_and(eq(x, low), lt(x, high));
+    const Tensor on_high = logical_and(eq(x, high), gt(x, low));
+    const Tensor beyond = logical_or(lt(x, low), gt(x, high));
+    const auto part = [&](const Tensor& all, const Tensor& some) { return where(all, g, where(some, half, zero)); };
     Tensors out(3);
-    if (v.needs(0)) {
-      Tensor inside;
-      if (low.defined()) inside = ge(x, low);
-      if (high.defined()) inside = inside.defined() ? logical_and(inside, le(x, high)) : le(x, high);
-      out[0] = where(inside, g, zero);
-    }
-    if (v.needs(1)) {
-      const Tensor below = lt(x, low);
-      out[1] = where(high.defined() ? logical_and(below, lt(low, high)) : below, g, zero);
-    }
-    if (v.needs(2)) {
-      const Tensor above = gt(x, high);
-      out[2] = where(low.defined() ? logical_or(above, lt(high, low)) : above, g, zero);
-    }
+    if (v.needs(0)) out[0] = where(beyond, zero, where(logical_or(on_low, on_high), half, g));
+    if (v.needs(1)) out[1] = part(logical_and(lt(x, low), le(low, high)), on_low);
+    if (v.needs(2)) out[2] = part(logical_or(gt(low, high), logical_and(gt(x, high), le(low, high))), on_high);
     return out;
+  }
+  static Tensors vjp(const Attrs&, const Vjp& v) {
+    const Tensor low = v.input(1);
+    const Tensor high = v.input(2);
+    if (v.is_number(low.defined() ? 1 : 2))
+      return {where(between(v), v.grad(), zero_like(v.grad())), Tensor(), Tensor()};
+    if (low.defined() && high.defined()) return shares(v);
+    const Tensors both = low.defined() ? greater_shares(v, 0, 1) : lesser_shares(v, 0, 2);
+    return low.defined() ? Tensors{both[0], both[1], Tensor()} : Tensors{both[0], Tensor(), both[1]};
   }
 };
 
@@ -152,24 +192,22 @@ struct ClampMin : OneBound<ClampMin> {
   static constexpr auto name = "clamp_min";
   static constexpr auto doc = "max(input, min)";
   static constexpr std::array inputs{input("input").no_number(), input("min")};
+  static Scalar convert(size_t, const Scalar& bound, DType common) { return bound_in(name, true, bound, common); }
   static void eval(const Attrs&, Inputs in, Outputs out) { raise_and_lower(in[0], in[1], {}, out[0]); }
   static Tensors vjp(const Attrs&, const Vjp& v) {
-    const Tensor g = v.grad();
-    const Tensor zero = zero_like(g);
-    return {v.needs(0) ? where(ge(v.input(0), v.input(1)), g, zero) : Tensor(),
-            v.needs(1) ? where(lt(v.input(0), v.input(1)), g, zero) : Tensor()};
+    if (!v.is_number(1)) return greater_shares(v, 0, 1);
+    return {where(gt(v.input(0), v.input(1)), v.grad(), zero_like(v.grad())), Tensor()};
   }
 };
 struct ClampMax : OneBound<ClampMax> {
   static constexpr auto name = "clamp_max";
   static constexpr auto doc = "min(input, max)";
   static constexpr std::array inputs{input("input").no_number(), input("max")};
+  static Scalar convert(size_t, const Scalar& bound, DType common) { return bound_in(name, false, bound, common); }
   static void eval(const Attrs&, Inputs in, Outputs out) { raise_and_lower(in[0], {}, in[1], out[0]); }
   static Tensors vjp(const Attrs&, const Vjp& v) {
-    const Tensor g = v.grad();
-    const Tensor zero = zero_like(g);
-    return {v.needs(0) ? where(le(v.input(0), v.input(1)), g, zero) : Tensor(),
-            v.needs(1) ? where(gt(v.input(0), v.input(1)), g, zero) : Tensor()};
+    if (!v.is_number(1)) return lesser_shares(v, 0, 1);
+    return {where(lt(v.input(0), v.input(1)), v.grad(), zero_like(v.grad())), Tensor()};
   }
 };
 

@@ -7,6 +7,7 @@
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/meta.h"
 #include "core/base/limit_error.h"
+#include "core/kernels/copy.h"
 #include "core/tensor/allocator.h"
 
 namespace tapewire {
@@ -21,8 +22,19 @@ bool any_requires_grad(std::span<const Tensor> inputs) {
   return false;
 }
 
+// Whether a result may be cast to what is written in place: what has a fraction, or more than two values, may not
+// lose it.
+void check_cast(const OpDef& op, DType result, DType target) {
+  if ((is_floating(result) && !is_floating(target)) || (result != DType::kBool && target == DType::kBool)) {
+    fail(op.name, "_: result type ", name_of(result), " can't be cast to the desired output type ", name_of(target));
+  }
+}
+
 // Casts the operands that take part in promotion to their common dtype. Leaves `storage` empty when none has to be.
-Inputs promote_operands(const OpDef& op, Inputs in, Tensors& storage, const Tensor* target) {
+Inputs promote_operands(const OpDef& op, const void* attrs, Inputs in, Tensors& storage) {
+  if (op.check != nullptr) op.check(attrs, in);
+  const Promotion promotion = op.promotion_of != nullptr ? op.promotion_of(attrs) : op.promotion;
+  if (promotion == Promotion::kNone) return in;
   absl::InlinedVector<Tensor, 4> taking_part;
   bool differ = false;
   bool numbers_only = true;
@@ -38,24 +50,15 @@ Inputs promote_operands(const OpDef& op, Inputs in, Tensors& storage, const Tens
   if (taking_part.empty()) return in;
   DType common = differ ? result_type(taking_part) : first;
   if (numbers_only && common == DType::kFloat64) common = DType::kFloat32;
-  if (op.promotion == Promotion::kFloat && !is_floating(common)) common = DType::kFloat32;
-  if (target != nullptr) {
-    // In place the result must fit where it goes: float into int does not.
-    if (is_floating(common) && !is_floating(target->dtype())) {
-      fail(op.name, "_: result type ", name_of(common), " can't be cast to the desired output type ",
-           name_of(target->dtype()));
-    }
-    if (common != DType::kBool && target->dtype() == DType::kBool) {
-      fail(op.name, "_: result type ", name_of(common), " can't be cast to the desired output type bool");
-    }
-    common = target->dtype();
-  }
+  if (promotion == Promotion::kFloat && !is_floating(common)) common = DType::kFloat32;
   if (!differ && common == first) return in;
   for (size_t i = 0; i < in.all().size(); ++i) {
     const Tensor& x = in.all()[i];
     const bool cast = x.defined() && !op.inputs[in.declared(i)].is_fixed && x.dtype() != common;
     if (cast && x.is_wrapped_number()) {
-      storage.push_back(Tensor::scalar(x.item_scalar(), common));
+      const Scalar number = x.item_scalar();
+      storage.push_back(
+          Tensor::wrapped(op.convert != nullptr ? op.convert(in.declared(i), number, common) : number, common));
     } else {
       storage.push_back(cast ? engine_ops().cast(x, common) : x);
     }
@@ -77,7 +80,7 @@ void check_extent(const OpDef& op, Inputs in) {
   for (const Tensor& x : in.all()) {
     if (!x.defined() || x.nbytes() <= most) continue;
     fail_limit("tensor_memory_limit", op.name, ": an operand ", to_string(x.spec()), " stands for ", x.nbytes(),
-               " bytes, more than the ", most, " that tensors may take");
+               " bytes, more than --tensor_memory_limit=", most, " allows");
   }
 }
 
@@ -211,7 +214,7 @@ Tensors dispatch(const OpDef& op, const void* attrs, std::span<const Tensor> inp
   if (op.compose != nullptr) return op.compose(attrs, in);
   if (op.view == nullptr) check_extent(op, in);
   Tensors promoted;
-  if (op.promotion != Promotion::kNone) in = promote_operands(op, in, promoted, nullptr);
+  in = promote_operands(op, attrs, in, promoted);
   if (op.view != nullptr) return dispatch_view(op, attrs, in);
 
   Tensors outputs;
@@ -237,26 +240,32 @@ Tensors dispatch_inplace(const OpDef& op, const void* attrs, std::span<const Ten
   check_inplace(target, str_cat(op.name, "_"), any_grad);
   check_written_once(op, target);
   Tensors promoted;
-  if (op.promotion != Promotion::kNone) in = promote_operands(op, in, promoted, &target);
+  in = promote_operands(op, attrs, in, promoted);
   TensorSpecs specs = infer(op, attrs, in);
   if (specs[0].shape != target.sizes()) {
     fail(op.name, "_: output with shape ", to_string(target.sizes()), " doesn't match the broadcast shape ",
          to_string(specs[0].shape));
   }
-  if (specs[0].dtype != target.dtype()) {
-    fail(op.name, "_: result type ", name_of(specs[0].dtype), " can't be cast to the desired output type ",
-         name_of(target.dtype()));
-  }
+  check_cast(op, specs[0].dtype, target.dtype());
+  // In another dtype it is computed apart, and then cast.
+  const bool is_cast = in[0].dtype() != target.dtype() || specs[0].dtype != target.dtype();
   Tensors apart;
-  const Inputs operands = separate_operands(op, in, target, apart);
+  const Inputs operands = is_cast ? in : separate_operands(op, in, target, apart);
   Ref<OpNode> node;
   if (op.make_node != nullptr && any_grad && is_floating(target.dtype())) {
     node = make_node(op, attrs, in);
-    node->save_inputs(in, saves_target(op, *node) ? engine_ops().clone(target) : Tensor());
+    node->save_inputs(in, !is_cast && saves_target(op, *node) ? engine_ops().clone(target) : Tensor());
   }
   Tensors outputs{target};
   for (size_t i = 1; i < specs.size(); ++i) outputs.push_back(Tensor::empty(specs[i].shape, specs[i].dtype));
-  op.eval(attrs, operands, outputs);
+  if (is_cast) {
+    outputs[0] = Tensor::empty(specs[0].shape, specs[0].dtype);
+    op.eval(attrs, operands, outputs);
+    kernels::copy(outputs[0], target);
+    outputs[0] = target;
+  } else {
+    op.eval(attrs, operands, outputs);
+  }
   target.storage().bump_version();
   if (node) {
     record_outputs(op, node, outputs, 1);
@@ -309,11 +318,13 @@ void OpNode::save_outputs(Outputs outputs) {
 }
 
 Tensor OpNode::saved(bool is_output, size_t index, size_t list_index) const {
+  return entry(is_output, index, list_index).unpack(Ref<Node>::share(const_cast<OpNode*>(this)));
+}
+
+const SavedTensor& OpNode::entry(bool is_output, size_t index, size_t list_index) const {
   size_t at = 0;
   for (const SaveDecl& decl : op_.saves) {
-    if (decl.is_output == is_output && static_cast<size_t>(decl.index) == index) {
-      return saved_[at + list_index].unpack(Ref<Node>::share(const_cast<OpNode*>(this)));
-    }
+    if (decl.is_output == is_output && static_cast<size_t>(decl.index) == index) return saved_[at + list_index];
     at += count_of(decl);
   }
   fail_internal(op_.name, ": vjp asks for ", is_output ? "output " : "input ", index, ", which it does not save");
@@ -336,6 +347,7 @@ Tensor Vjp::grad(size_t i) const {
 }
 
 Tensor Vjp::input(size_t i) const { return node_.saved(false, i); }
+bool Vjp::is_number(size_t i) const { return node_.saved_is_number(i); }
 Tensor Vjp::output(size_t i) const { return node_.saved(true, i); }
 
 std::vector<Tensor> Vjp::input_list() const {

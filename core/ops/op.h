@@ -30,8 +30,12 @@ namespace tapewire {
 ///
 /// It has exactly one of `eval`, `view` (gives geometries; storage and version counter are shared), `compose` (calls
 /// other ops) and `call` (is given its arguments as they are: overloads, and what gives no tensors). Optional:
-/// `outputs` (default one, "output"), `saves`, `promotion`, `inplace`, `order`, `random`, and for a `call`
-/// `differentiable`.
+/// `outputs` (default one, "output"), `saves`, `promotion`, `inplace`, `order`, `random`, for a `call`
+/// `differentiable`, and of what comes before promotion
+///
+///     static void check(const Attrs&, Inputs);                  // operands as they were given; throws
+///     static Scalar convert(size_t input, const Scalar&, DType common);  // a number's value in the common dtype
+///     static Promotion promotion_of(const Attrs&);              // in place of `promotion`
 
 /// One tensor argument.
 struct InputDecl {
@@ -152,6 +156,8 @@ class Vjp {
   bool has_grad(size_t i) const { return grads_[i].defined(); }
   /// A saved input or output. INTERNAL error when the op did not declare it.
   Tensor input(size_t i) const;
+  /// Whether a saved input was a Python number.
+  bool is_number(size_t i) const;
   Tensor output(size_t i) const;
   std::vector<Tensor> input_list() const;
   /// Whether input i wants a gradient; return an undefined tensor where it does not.
@@ -188,6 +194,9 @@ struct OpDef {
   bool differentiable = false;
   bool many_outputs = false;  // as many as the arguments say (split): always a tuple
 
+  Promotion (*promotion_of)(const void* attrs) = nullptr;  // none: `promotion`, whatever the attributes
+  void (*check)(const void* attrs, Inputs) = nullptr;
+  Scalar (*convert)(size_t input, const Scalar& number, DType common) = nullptr;
   TensorSpecs (*infer)(const void* attrs, Specs) = nullptr;
   void (*eval)(const void* attrs, Inputs, Outputs) = nullptr;
   Geometries (*view)(const void* attrs, const Tensor& x) = nullptr;
@@ -216,6 +225,7 @@ class OpNode : public Node {
   /// The same of its outputs, once they are computed. REQUIRES: save_inputs came first.
   void save_outputs(Outputs outputs);
   Tensor saved(bool is_output, size_t index, size_t list_index = 0) const;
+  bool saved_is_number(size_t input) const { return entry(false, input).is_number(); }
   size_t list_size() const { return list_size_; }
   size_t flat(size_t declared) const { return declared <= op_.list_at ? declared : declared + list_size_ - 1; }
   /// Whether what is declared is to be kept: some is only needed for certain inputs' gradients.
@@ -225,6 +235,7 @@ class OpNode : public Node {
 
  private:
   const OpDef& op_;
+  const SavedTensor& entry(bool is_output, size_t index, size_t list_index = 0) const;
   // How many tensors one declaration stands for.
   size_t count_of(const SaveDecl& decl) const {
     return !decl.is_output && static_cast<size_t>(decl.index) == op_.list_at ? list_size_ : 1;
@@ -333,6 +344,13 @@ OpDef make_op_def() {
   if constexpr (requires { Op::saves.size(); }) def.saves = Op::saves;
   if constexpr (requires { Op::order.size(); }) def.order = Op::order;
   if constexpr (requires { Op::promotion; }) def.promotion = Op::promotion;
+  if constexpr (requires(const Attrs& a) { Op::promotion_of(a); }) {
+    def.promotion_of = [](const void* a) { return Op::promotion_of(*static_cast<const Attrs*>(a)); };
+  }
+  if constexpr (requires(const Attrs& a, Inputs in) { Op::check(a, in); }) {
+    def.check = [](const void* a, Inputs in) { Op::check(*static_cast<const Attrs*>(a), in); };
+  }
+  if constexpr (requires { Op::convert; }) def.convert = &Op::convert;
   if constexpr (requires { Op::inplace; }) def.inplace = Op::inplace;
   if constexpr (requires { Op::random; }) def.random = Op::random;
   def.differentiable = HasVjp<Op> || Composed<Op>;

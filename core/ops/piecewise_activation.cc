@@ -87,7 +87,7 @@ struct Hardswish : NumericUnary<UnaryOp::kHardswish> {
     const Tensor x = v.input(0);
     return {activation_gradient(SlopeOp::kHardswish, g, x, [&] {
       const Tensor inside = mul(g, add(div(x, 3.0), 0.5));
-      return where(lt(x, -3.0), zero_like(g), where(le(x, 3.0), inside, g));
+      return where(le(x, -3.0), zero_like(g), where(lt(x, 3.0), inside, g));
     })};
   }
 };

@@ -17,6 +17,10 @@ struct Where {
   static constexpr std::array inputs{input("condition").fixed().no_number(), input("input"), input("other")};
   static constexpr auto promotion = Promotion::kCommon;
   static constexpr std::array saves{save_input(0)};
+  static Scalar convert(size_t, const Scalar& number, DType common) {
+    check_converts(name, number, common);
+    return number;
+  }
   static TensorSpecs infer(const Attrs&, Specs in) {
     if (in[0].dtype != DType::kBool) {
       fail("where: expected condition to be a boolean tensor, but got a tensor with dtype ", name_of(in[0].dtype));

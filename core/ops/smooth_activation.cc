@@ -20,11 +20,18 @@ using kernels::UnaryOp;
 constexpr double kSeluAlpha = 1.6732632423543772848170429916717;
 constexpr double kSeluScale = 1.0507009873554804934193349852946;
 
-// grad where x > 0, times b; else grad * a exp(x / width). exp is never taken above 0, where it could overflow.
+// sigmoid, by functions whose derivatives lose no digit far out on either side, where sigmoid's y (1 - y) does.
+Tensor steady_sigmoid(const Tensor& x) { return exp(logsigmoid(x)); }
+
+// x where the slopes below still change; they meet no infinity then.
+Tensor in_reach(const Tensor& x) { return clamp(x, Scalar(-1000.0), Scalar(1000.0)); }
+
+// grad * a exp(x / width) where x <= 0, else grad times b. exp is never taken above 0, where it could overflow; its own
+// slope at 0 is 0, as clamp_max has it.
 Tensor exponential_gradient(const Tensor& g, const Tensor& x, double a, double b, double width = 1) {
   const Tensor low = clamp_max(x, 0);
   const Tensor below = mul(g, mul(exp(width == 1 ? low : div(low, width)), a));
-  return where(gt(x, 0), b == 1 ? g : mul(g, b), below);
+  return where(le(x, 0), below, b == 1 ? g : mul(g, b));
 }
 
 struct Elu : NumericUnary<UnaryOp::kSelu> {
@@ -97,9 +104,9 @@ struct Gelu : NumericUnary<UnaryOp::kGelu> {
     const Tensor g = v.grad();
     const Tensor x = v.input(0);
     if (a.approximate == "tanh") {
-      return {activation_gradient(SlopeOp::kGeluTanh, g, x, [&] { return mul(g, tanh_slope(x)); })};
+      return {activation_gradient(SlopeOp::kGeluTanh, g, x, [&] { return mul(g, tanh_slope(in_reach(x))); })};
     }
-    return {activation_gradient(SlopeOp::kGelu, g, x, [&] { return mul(g, exact_slope(x)); })};
+    return {activation_gradient(SlopeOp::kGelu, g, x, [&] { return mul(g, exact_slope(in_reach(x))); })};
   }
   static Tensor exact_slope(const Tensor& x) {
     const Tensor share = mul(add(erf(mul(x, std::numbers::sqrt2 / 2)), 1.0), 0.5);
@@ -123,8 +130,8 @@ struct Silu : NumericUnary<UnaryOp::kSilu> {
     const Tensor g = v.grad();
     const Tensor x = v.input(0);
     return {activation_gradient(SlopeOp::kSilu, g, x, [&] {
-      const Tensor s = sigmoid(x);
-      return mul(g, mul(s, add(mul(x, 1.0 - s), 1.0)));
+      const Tensor near = in_reach(x);
+      return mul(g, mul(steady_sigmoid(near), add(mul(near, steady_sigmoid(neg(near))), 1.0)));
     })};
   }
 };
@@ -137,8 +144,9 @@ struct Mish : NumericUnary<UnaryOp::kMish> {
     const Tensor g = v.grad();
     const Tensor x = v.input(0);
     return {activation_gradient(SlopeOp::kMish, g, x, [&] {
-      const Tensor t = tanh(softplus(x));
-      return mul(g, add(t, mul(mul(x, sigmoid(x)), 1.0 - square(t))));
+      const Tensor near = in_reach(x);
+      const Tensor t = tanh(softplus(near));
+      return mul(g, add(t, mul(mul(near, sigmoid(near)), 1.0 - square(t))));
     })};
   }
 };
@@ -160,7 +168,8 @@ struct Softplus : NumericUnary<UnaryOp::kSelu> {
         SlopeOp::kSoftplus, g, x,
         [&] {
           const Tensor scaled = mul(x, a.beta);
-          return where(gt(scaled, a.threshold), g, mul(g, sigmoid(scaled)));
+          // Beyond the threshold it is a line, whose slope changes no more; so it is held at the threshold itself.
+          return where(gt(scaled, a.threshold), g, mul(g, steady_sigmoid(clamp_max(scaled, a.threshold))));
         },
         a.beta, a.threshold)};
   }
@@ -182,7 +191,7 @@ struct Logsigmoid : NumericUnary<UnaryOp::kLogsigmoid> {
   static Tensors vjp(const Attrs&, const Vjp& v) {
     const Tensor g = v.grad();
     const Tensor x = v.input(0);
-    return {activation_gradient(SlopeOp::kLogsigmoid, g, x, [&] { return mul(g, sigmoid(neg(x))); })};
+    return {activation_gradient(SlopeOp::kLogsigmoid, g, x, [&] { return mul(g, steady_sigmoid(neg(x))); })};
   }
 };
 

@@ -98,8 +98,13 @@ struct Atan2 : Binary<BinaryOp::kAtan2> {
   static Tensors vjp(const Attrs&, const Vjp& v) {
     const Tensor y = v.input(0);
     const Tensor x = v.input(1);
-    const Tensor g = mul(v.grad(), reciprocal(add(square(y), square(x))));
-    return {v.needs(0) ? mul(g, x) : Tensor(), v.needs(1) ? neg(mul(g, y)) : Tensor()};
+    // By the distance twice, whose square may over- or underflow; 0 at the origin, where there is no angle.
+    const Tensor distance = hypot(y, x);
+    const Tensor at_origin = eq(distance, 0);
+    const Tensor one = Tensor::scalar(1.0, distance.dtype());
+    const Tensor r = where(at_origin, one, distance);
+    const Tensor g = v.grad();
+    return {v.needs(0) ? mul(g, div(div(x, r), r)) : Tensor(), v.needs(1) ? neg(mul(g, div(div(y, r), r))) : Tensor()};
   }
 };
 

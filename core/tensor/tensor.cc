@@ -60,7 +60,11 @@ Tensor Tensor::scalar(Scalar value, DType dtype) { return full(Ints{}, value, dt
 
 Tensor Tensor::wrapped(Scalar value) {
   // A Python float is a double that only counts as "some floating type".
-  Tensor out = scalar(value, value.is_float() ? DType::kFloat64 : dtype_of(value));
+  return wrapped(value, value.is_float() ? DType::kFloat64 : dtype_of(value));
+}
+
+Tensor Tensor::wrapped(Scalar value, DType dtype) {
+  Tensor out = scalar(value, dtype);
   out.impl_->wrapped_number = true;
   return out;
 }

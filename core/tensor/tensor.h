@@ -83,6 +83,8 @@ class Tensor {
   static Tensor scalar(Scalar value) { return scalar(value, dtype_of(value)); }
   /// A 0-d tensor that yields to other operands in type promotion, as a Python number does.
   static Tensor wrapped(Scalar value);
+  /// The same in the dtype that promotion found for it.
+  static Tensor wrapped(Scalar value, DType dtype);
   /// A copy of `values`. REQUIRES: as many as `sizes` hold.
   template <class T>
   static Tensor of(std::span<const T> values, Ints sizes);

@@ -407,7 +407,7 @@ class HammerTest : public ServerTest {};
 TEST_F(HammerTest, CallsOfEveryKindFromManyThreadsEndAsTheyMay) {
   constexpr uint64_t kThreads = 16;
   const char* asked = std::getenv("TAPEWIRE_HAMMER_SECONDS");
-  const auto end = Clock::now() + std::chrono::seconds(asked != nullptr ? std::atoi(asked) : 3);
+  const auto end = Clock::now() + std::chrono::seconds(asked != nullptr ? std::strtol(asked, nullptr, 10) : 3);
   std::atomic<int64_t> calls{0};
   std::vector<std::thread> threads;
   for (uint64_t seed = 1; seed <= kThreads; ++seed) {

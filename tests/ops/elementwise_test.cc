@@ -1,7 +1,12 @@
-// What PyTorch decides at edges and ties, and what it refuses; values were printed by PyTorch 1.13.
+// What PyTorch decides at edges and ties, and what it refuses; values were printed by PyTorch 1.13, and where it
+// decides otherwise now, by 2.15.
 
+#include <array>
 #include <cmath>
 #include <limits>
+#include <numbers>
+#include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,8 +22,10 @@
 #include "core/ops/pointwise.h"
 #include "core/ops/reduction.h"
 #include "core/ops/rounding.h"
+#include "core/ops/slicing.h"
 #include "core/ops/smooth_activation.h"
 #include "core/ops/special.h"
+#include "core/ops/statistics.h"
 #include "core/ops/ternary.h"
 
 namespace tapewire {
@@ -35,6 +42,15 @@ Tensor row(std::initializer_list<double> values) { return Tensor::of<double>(val
 Tensor leaf(std::initializer_list<double> values) { return set_requires_grad(row(values)); }
 Tensor whole(std::initializer_list<int64_t> values) { return Tensor::of<int64_t>(values); }
 std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
+
+std::string error_of(std::string_view op, const Args& args) {
+  try {
+    call_op(op, args);
+  } catch (const Error& error) {
+    return error.message();
+  }
+  return "no error";
+}
 
 // The gradient of sum(f(x)).
 template <class F>
@@ -63,15 +79,93 @@ TEST(EdgeTest, ActivationsHaveZeroSlopeAtTheirCorners) {
   EXPECT_THAT(slopes([](const Tensor& x) { return elu(x, {2}); }, {0, 1}), ElementsAre(2, 1));
 }
 
-TEST(EdgeTest, ClampPassesTheGradientAtItsBounds) {
-  EXPECT_THAT(slopes([](const Tensor& x) { return clamp(x, -1, 1); }, {-1.5, -1, 0, 1, 2}), ElementsAre(0, 1, 1, 1, 0));
-  const Tensor x = leaf({-1, 0, 1});
-  const Tensor low = leaf({0, 0, 3});
-  const Tensor high = leaf({2, 2, 2});
-  backward(sum(clamp(x, low, high)));
-  EXPECT_THAT(values(gradient(x)), ElementsAre(0, 1, 0));
-  EXPECT_THAT(values(gradient(low)), ElementsAre(1, 0, 0));
-  EXPECT_THAT(values(gradient(high)), ElementsAre(0, 0, 1));
+// As PyTorch 2.15 has it: numbers take all at a bound, tensors half.
+TEST(EdgeTest, ClampByNumbersHasNoSlopeAtItsBounds) {
+  const auto both = [](const Tensor& x) { return clamp(x, -1, 1); };
+  EXPECT_THAT(slopes(both, {-1.5, -1, 0, 1, 2, kNan}), ElementsAre(0, 0, 1, 0, 0, 0));
+  EXPECT_THAT(slopes([](const Tensor& x) { return clamp_min(x, 0.5); }, {0, 0.5, 1}), ElementsAre(0, 0, 1));
+  EXPECT_THAT(slopes([](const Tensor& x) { return clamp_max(x, 0.5); }, {0, 0.5, 1}), ElementsAre(1, 0, 0));
+  const Tensor x = leaf({-1, 0.5});
+  const Tensor slope = grad({sum(clamp(mul(x, x), -1, 1))}, {x}, {}, {.create_graph = true})[0];
+  EXPECT_THAT(values(grad({sum(slope)}, {x})[0]), ElementsAre(0, 2));
+}
+
+TEST(EdgeTest, ClampByTensorsSharesTies) {
+  struct Row {
+    double x, low, high;
+    std::array<double, 3> shares;  // of x, low and high
+  };
+  const std::vector<Row> rows{{-2, -1, 1, {0, 1, 0}},    {-1, -1, 1, {0.5, 0.5, 0}}, {0, -1, 1, {1, 0, 0}},
+                              {1, -1, 1, {0.5, 0, 0.5}}, {2, -1, 1, {0, 0, 1}},      {kNan, -1, 1, {1, 0, 0}},
+                              {0, 0, 0, {1, 0, 0}},      {-1, 0, 0, {0, 1, 0}},      {1, 0, 0, {0, 0, 1}},
+                              {-1, 1, -1, {0, 0, 1}},    {0, 1, -1, {0, 0, 1}},      {1, 1, -1, {0, 0, 1}},
+                              {kNan, 1, -1, {1, 0, 1}},  {-1, kNan, 0, {1, 0, 0}},   {1, kNan, 0, {0, 0, 0}},
+                              {-1, 0, kNan, {0, 0, 0}},  {0, 0, kNan, {1, 0, 0}},    {0, kNan, kNan, {1, 0, 0}}};
+  for (const Row& row : rows) {
+    const Tensor x = leaf({row.x});
+    const Tensor low = leaf({row.low});
+    const Tensor high = leaf({row.high});
+    const Tensors found = grad({clamp(x, low, high)}, {x, low, high});
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(found[i].item<double>(), row.shares[i]) << row.x << " in " << row.low << ", " << row.high << ": " << i;
+    }
+  }
+  const Tensor x = leaf({-1, 0, 1, kNan});
+  const Tensor bound = leaf({0, 0, 0, 0});
+  Tensors found = grad({sum(clamp_min(x, bound))}, {x, bound});
+  EXPECT_THAT(values(found[0]), ElementsAre(0, 0.5, 1, 1));
+  EXPECT_THAT(values(found[1]), ElementsAre(1, 0.5, 0, 1));
+  found = grad({sum(clamp(x, Tensor(), bound))}, {x, bound});
+  EXPECT_THAT(values(found[0]), ElementsAre(1, 0.5, 0, 1));
+  EXPECT_THAT(values(found[1]), ElementsAre(0, 0.5, 1, 1));
+}
+
+// The range of a dtype ends a bound beyond it, and one that leaves nothing is refused.
+TEST(EdgeTest, ClampTakesNumbersThatTheDtypeDoesNotHold) {
+  const Tensor x = Tensor::of<uint8_t>({0, 1, 200, 255});
+  EXPECT_THAT(values(clamp(x, -1, 300)), ElementsAre(0, 1, 200, 255));
+  EXPECT_THAT(values(clamp(x, -300, 100)), ElementsAre(0, 1, 100, 100));
+  EXPECT_THAT(values(clamp_min(x, -1)), ElementsAre(0, 1, 200, 255));
+  EXPECT_EQ(error_of("clamp", {x, Value(), -1}),
+            "clamp: Clamp max value -1 is outside the representable range of uint8");
+  EXPECT_EQ(error_of("clamp", {x, 256}), "clamp: Clamp min value 256 is outside the representable range of uint8");
+  const Tensor ints = Tensor::of<int32_t>({-5, 7});
+  EXPECT_THAT(values(clamp(ints, -(int64_t{1} << 33), int64_t{1} << 40)), ElementsAre(-5, 7));
+}
+
+TEST(EdgeTest, NumbersMeetIntegersInTheCommonType) {
+  const Tensor bytes = Tensor::of<uint8_t>({0, 3, 255});
+  EXPECT_THAT(values(div(bytes, Tensor::wrapped(-1))), ElementsAre(0, -3, -255));
+  EXPECT_THAT(values(div(bytes, Tensor::wrapped(256))), ElementsAre(0, 3.0 / 256, 255.0 / 256));
+  EXPECT_EQ(error_of("pow", {bytes, 256}), "pow: value cannot be converted to type uint8 without overflow");
+  EXPECT_EQ(error_of("pow", {bytes, -1}), "pow: Integers to negative integer powers are not allowed.");
+  EXPECT_EQ(error_of("where", {Tensor::full({3}, true, DType::kBool), bytes, 300}),
+            "where: value cannot be converted to type uint8 without overflow");
+  EXPECT_THAT(error_of("sub", {bytes, true}), HasSubstr("with a bool tensor is not supported"));
+  EXPECT_THAT(error_of("sub", {Tensor::full({3}, true, DType::kBool), 1}), HasSubstr("with a bool tensor"));
+}
+
+// What is written in place is computed in the common dtype, and then cast.
+TEST(EdgeTest, InPlaceComputesInTheCommonType) {
+  const Tensor ints = Tensor::of<int32_t>({-5, 7});
+  call_op("remainder_", {ints, Tensor::of<int64_t>({(int64_t{1} << 32) + 3, (int64_t{1} << 32) + 3})});
+  EXPECT_THAT(values(ints), ElementsAre(-2, 7));  // 2^32 - 2 as int32
+  const Tensor bytes = Tensor::of<uint8_t>({200, 255});
+  call_op("floor_divide_", {bytes, Tensor::of<int32_t>({256, -1})});
+  EXPECT_THAT(values(bytes), ElementsAre(0, 1));  // -255 as uint8
+  const Tensor single = Tensor::full({2}, 1e-30, DType::kFloat32);
+  call_op("mul_", {single, Tensor::of<double>({1e40, 1e40})});
+  EXPECT_NEAR(values(single)[0], 1e10, 1e4);
+  // Its gradients are those of the product.
+  const Tensor x = Tensor::full({2}, 3.0, DType::kFloat32);
+  set_requires_grad(x);
+  const Tensor other = leaf({2, 5});
+  const Tensor y = mul(x, 1);
+  call_op("mul_", {y, other});
+  backward(sum(y));
+  EXPECT_THAT(values(gradient(x)), ElementsAre(2, 5));
+  EXPECT_THAT(values(gradient(other)), ElementsAre(3, 3));
+  EXPECT_THAT(error_of("mul_", {Tensor::of<int32_t>({1, 2}), Tensor::of<double>({1, 2})}), HasSubstr("can't be cast"));
 }
 
 TEST(EdgeTest, ClampKeepsNanAndPrefersTheUpperBound) {
@@ -86,14 +180,93 @@ TEST(EdgeTest, ClampInPlaceMayBeBoundedByItself) {
   EXPECT_THAT(values(x), ElementsAre(-1, 3));
 }
 
-TEST(EdgeTest, FmaxGivesTiesToTheFirstAndIgnoresNan) {
-  const Tensor a = leaf({1, kNan, 2, 3});
-  const Tensor b = leaf({1, 5, kNan, 4});
+TEST(EdgeTest, FmaxSharesTiesAndIgnoresNan) {
+  const Tensor a = leaf({1, kNan, 2, 3, kNan});
+  const Tensor b = leaf({1, 5, kNan, 4, kNan});
   const Tensor y = fmax(a, b);
-  EXPECT_THAT(values(y), ElementsAre(1, 5, 2, 4));
+  EXPECT_THAT(values(narrow(y, 0, 0, 4)), ElementsAre(1, 5, 2, 4));
   backward(sum(y));
-  EXPECT_THAT(values(gradient(a)), ElementsAre(1, 0, 1, 0));
-  EXPECT_THAT(values(gradient(b)), ElementsAre(0, 1, 0, 1));
+  EXPECT_THAT(values(gradient(a)), ElementsAre(0.5, 0, 1, 0, 1));
+  EXPECT_THAT(values(gradient(b)), ElementsAre(0.5, 1, 0, 1, 0));
+}
+
+TEST(EdgeTest, ActivationsReachTheirLimits) {
+  const auto at_ends = [&](const char* op) {
+    const Tensor x = leaf({-kInfinity, kInfinity});
+    const Tensor y = call_op(op, {x}).tensor();
+    const Tensor slope = grad({sum(y)}, {x}, {}, {.create_graph = true})[0];
+    std::vector<double> out = values(y);
+    for (const double v : values(slope)) out.push_back(v);
+    for (const double v : values(grad({sum(y)}, {x})[0])) out.push_back(v);
+    return out;
+  };
+  for (const char* op : {"silu", "mish", "gelu", "hardswish"}) {
+    EXPECT_THAT(at_ends(op), ElementsAre(0, kInfinity, 0, 1, 0, 1)) << op;
+  }
+  EXPECT_THAT(at_ends("softsign"), ElementsAre(-1, 1, 0, 0, 0, 0));
+}
+
+TEST(EdgeTest, HardswishHasTheSlopeOfItsOutsideAtItsCorners) {
+  const auto f = [](const Tensor& x) { return hardswish(x); };
+  EXPECT_THAT(slopes(f, {-3, 0, 3}), ElementsAre(0, 0.5, 1));
+}
+
+// Where y (1 - y) has no digit left.
+TEST(EdgeTest, SecondDerivativesHoldFarOut) {
+  const double tail = std::exp(-100.0);
+  const auto second = [](const auto& f, double at) {
+    const Tensor x = leaf({at});
+    const Tensor slope = grad({f(x)}, {x}, {}, {.create_graph = true})[0];
+    return grad({slope}, {x})[0].item<double>();
+  };
+  const auto near = [](double value) { return testing::DoubleNear(value, std::abs(value) * 1e-12); };
+  for (const double at : {-100.0, 100.0}) {
+    EXPECT_THAT(second([](const Tensor& x) { return logsigmoid(x); }, at), near(-tail)) << at;
+    EXPECT_THAT(second([](const Tensor& x) { return softplus(x, {1, 200}); }, at), near(tail)) << at;
+    EXPECT_THAT(second([](const Tensor& x) { return silu(x); }, at), near(tail * (2 - std::abs(at)))) << at;
+  }
+  EXPECT_EQ(second([](const Tensor& x) { return softplus(x); }, 20), 0) << "on the threshold, as PyTorch has it";
+}
+
+TEST(EdgeTest, AnglesHaveASlopeWhereSquaresDoNot) {
+  for (const double size : {1e-300, 1e300}) {
+    const Tensor y = leaf({size});
+    const Tensor x = leaf({-size});
+    const Tensors found = grad({atan2(y, x)}, {y, x});
+    EXPECT_DOUBLE_EQ(found[0].item<double>(), -0.5 / size);
+    EXPECT_DOUBLE_EQ(found[1].item<double>(), -0.5 / size);
+  }
+  const Tensor y = leaf({0});
+  const Tensor x = leaf({0});
+  const Tensors found = grad({atan2(y, x)}, {y, x});
+  EXPECT_EQ(found[0].item<double>(), 0);
+  EXPECT_EQ(found[1].item<double>(), 0);
+}
+
+TEST(EdgeTest, PolygammaHoldsNextToItsPoles) {
+  constexpr double kPi = std::numbers::pi;
+  for (const double pole : {0.0, -1.0, -3.0}) {
+    for (const double apart : {-0x1p-40, 0x1p-40}) {
+      // psi'(x) is 1 / apart^2 and pi^2 / 3 - psi'(1) and the like, which the first term drowns.
+      const double x = pole + apart;
+      EXPECT_DOUBLE_EQ(values(polygamma(1, row({x})))[0], 1 / (apart * apart));
+      EXPECT_DOUBLE_EQ(values(polygamma(2, row({x})))[0], -2 / (apart * apart * apart));
+      EXPECT_NEAR(values(digamma(row({x})))[0] * apart, -1, 1e-10);
+    }
+  }
+  EXPECT_DOUBLE_EQ(values(polygamma(1, row({-1e-30})))[0], 1e60);
+  EXPECT_NEAR(values(polygamma(1, row({-0.5})))[0], kPi * kPi / 2 + 4, 1e-13);
+  EXPECT_NEAR(values(polygamma(1, row({-2.25})))[0], kPi * kPi / 0.5 - values(polygamma(1, row({3.25})))[0], 1e-12);
+}
+
+TEST(EdgeTest, PowersOfATensorAreThoseOfC) {
+  EXPECT_EQ(values(pow(row({-kInfinity}), row({0.5})))[0], kInfinity);
+  EXPECT_EQ(values(pow(row({-kInfinity}), Tensor::scalar(0.5, DType::kFloat64)))[0], kInfinity);
+  EXPECT_TRUE(std::isnan(values(pow(row({-kInfinity}), 0.5))[0])) << "of a number it is the square root";
+}
+
+TEST(EdgeTest, TheVarianceOfWhatOverflowsIsInfinite) {
+  EXPECT_EQ(var(row({3e200, 4e200, 0})).item<double>(), std::numeric_limits<double>::infinity());
 }
 
 TEST(EdgeTest, MaximumGivesBothTheGradientOfNan) {
