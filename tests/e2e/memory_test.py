@@ -141,6 +141,15 @@ class MemoryTest(unittest.TestCase):
     def identity(self):
         return definition.ModelSpec(modules=[definition.ModuleSpec(path="", type="Identity")])
 
+    def chain(self, op, length):
+        spec = definition.ModelSpec(modules=[definition.ModuleSpec(path="", type="Graph")])
+        graph = spec.modules[0].forward
+        graph.inputs.add(name="v0")
+        for i in range(length):
+            graph.calls.add(op=op, args=[definition.Argument(ref=f"v{i}")], results=[f"v{i + 1}"])
+        graph.outputs.append(f"v{length}")
+        return spec
+
     def conv_net(self):
         """Of digits: little to compute, and some 90 MiB to keep of a batch of 256."""
         return text_format.Parse("""
@@ -210,12 +219,7 @@ class MemoryTest(unittest.TestCase):
 
     def test_definitions_of_many_calls(self):
         self.start(f"--tensor_memory_limit={LIMIT}")
-        spec = definition.ModelSpec(modules=[definition.ModuleSpec(path="", type="Graph")])
-        graph = spec.modules[0].forward
-        graph.inputs.add(name="v0")
-        for i in range(100_000):
-            graph.calls.add(op="neg", args=[definition.Argument(ref=f"v{i}")], results=[f"v{i + 1}"])
-        graph.outputs.append("v100000")
+        spec = self.chain("neg", 100_000)
         self.assertGreater(spec.ByteSize(), 2_400_000)
         for i in range(8):
             self.create(f"graph{i}", spec)
@@ -301,13 +305,7 @@ class MemoryTest(unittest.TestCase):
 
     def test_tapes_of_many_small_operations(self):
         self.start(f"--tensor_memory_limit={LIMIT}")
-        spec = definition.ModelSpec(modules=[definition.ModuleSpec(path="", type="Graph")])
-        graph = spec.modules[0].forward
-        graph.inputs.add(name="v0")
-        for i in range(20_000):
-            graph.calls.add(op="sin", args=[definition.Argument(ref=f"v{i}")], results=[f"v{i + 1}"])
-        graph.outputs.append("v20000")
-        self.create("deep", spec)
+        self.create("deep", self.chain("sin", 20_000))
         self.create("copy", self.identity())
         forward = autograd_pb.ForwardRequest(model="deep", keep_tape=True, inputs_require_grad=["v0"])
         forward.inputs.add(name="v0", tensor=floats([1]))
