@@ -82,8 +82,7 @@ ABSL_FLAG(Bytes, watch_memory, Bytes{},
           "bytes that events of all watchers may hold; 0: an eighth of --tensor_memory_limit, at most 256MiB");
 ABSL_FLAG(Bytes, watch_bytes_per_second, Bytes{int64_t{128} << 20},
           "bytes of large events that are sent in a second to all watchers together; what waits longer than a buffer "
-          "takes is "
-          "dropped; 0: no bound");
+          "takes is dropped; 0: no bound");
 ABSL_FLAG(
     absl::Duration, drain_delay, absl::ZeroDuration(),
     "time between SIGTERM or SIGINT, when /readyz and health checks say that no more should come, and the refusal "

@@ -213,7 +213,7 @@ struct Pow : Binary<BinaryOp::kPow> {
     return broadcast_specs(name, in);
   }
   static void check(const Attrs&, Inputs in) {
-    if (is_integral(in[0].dtype()) && is_integral(in[1].dtype()) && in[1].dim() == 0 && in[1].item<double>() < 0) {
+    if (!is_floating(in[0].dtype()) && is_integral(in[1].dtype()) && in[1].dim() == 0 && in[1].item<double>() < 0) {
       fail("pow: Integers to negative integer powers are not allowed.");
     }
   }

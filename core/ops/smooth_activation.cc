@@ -4,9 +4,11 @@
 
 #include "core/ops/activation.h"
 #include "core/ops/arithmetic.h"
+#include "core/ops/comparison.h"
 #include "core/ops/elementwise_support.h"
 #include "core/ops/pointwise.h"
 #include "core/ops/registry.h"
+#include "core/ops/selection.h"
 #include "core/ops/slicing.h"
 #include "core/ops/special.h"
 
@@ -23,8 +25,8 @@ constexpr double kSeluScale = 1.0507009873554804934193349852946;
 // sigmoid, by functions whose derivatives lose no digit far out on either side, where sigmoid's y (1 - y) does.
 Tensor steady_sigmoid(const Tensor& x) { return exp(logsigmoid(x)); }
 
-// x where the slopes below still change; they meet no infinity then.
-Tensor in_reach(const Tensor& x) { return clamp(x, Scalar(-1000.0), Scalar(1000.0)); }
+// x where the slopes below still change; they meet no infinity then. NaN stays, and so does its slope: clamp's is 0.
+Tensor in_reach(const Tensor& x) { return where(gt(abs(x), 1000.0), mul(sign(x), 1000.0), x); }
 
 // grad * a exp(x / width) where x <= 0, else grad times b. exp is never taken above 0, where it could overflow; its own
 // slope at 0 is 0, as clamp_max has it.
@@ -169,7 +171,8 @@ struct Softplus : NumericUnary<UnaryOp::kSelu> {
         [&] {
           const Tensor scaled = mul(x, a.beta);
           // Beyond the threshold it is a line, whose slope changes no more; so it is held at the threshold itself.
-          return where(gt(scaled, a.threshold), g, mul(g, steady_sigmoid(clamp_max(scaled, a.threshold))));
+          return where(gt(scaled, a.threshold), g,
+                       mul(g, steady_sigmoid(where(ge(scaled, a.threshold), Tensor::wrapped(a.threshold), scaled))));
         },
         a.beta, a.threshold)};
   }

@@ -138,6 +138,8 @@ TEST(EdgeTest, NumbersMeetIntegersInTheCommonType) {
   EXPECT_THAT(values(div(bytes, Tensor::wrapped(-1))), ElementsAre(0, -3, -255));
   EXPECT_THAT(values(div(bytes, Tensor::wrapped(256))), ElementsAre(0, 3.0 / 256, 255.0 / 256));
   EXPECT_EQ(error_of("pow", {bytes, 256}), "pow: value cannot be converted to type uint8 without overflow");
+  EXPECT_EQ(error_of("pow", {Tensor::full({3}, true, DType::kBool), -1}),
+            "pow: Integers to negative integer powers are not allowed.");
   EXPECT_EQ(error_of("pow", {bytes, -1}), "pow: Integers to negative integer powers are not allowed.");
   EXPECT_EQ(error_of("where", {Tensor::full({3}, true, DType::kBool), bytes, 300}),
             "where: value cannot be converted to type uint8 without overflow");
@@ -224,6 +226,9 @@ TEST(EdgeTest, SecondDerivativesHoldFarOut) {
     EXPECT_THAT(second([](const Tensor& x) { return logsigmoid(x); }, at), near(-tail)) << at;
     EXPECT_THAT(second([](const Tensor& x) { return softplus(x, {1, 200}); }, at), near(tail)) << at;
     EXPECT_THAT(second([](const Tensor& x) { return silu(x); }, at), near(tail * (2 - std::abs(at)))) << at;
+  }
+  for (const char* op : {"softplus", "gelu", "mish", "silu"}) {
+    EXPECT_TRUE(std::isnan(second([&](const Tensor& x) { return call_op(op, {x}).tensor(); }, kNan))) << op;
   }
   EXPECT_EQ(second([](const Tensor& x) { return softplus(x); }, 20), 0) << "on the threshold, as PyTorch has it";
 }
